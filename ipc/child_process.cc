@@ -1,0 +1,198 @@
+#include "ipc/child_process.h"
+
+#include <fcntl.h>
+#include <csignal>
+#include <cstring>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+
+#include "ipc/exec_child.h"
+#include "ipc/pidfd.h"
+
+namespace dspool::ipc {
+namespace {
+
+struct Pipe {
+  FileDescriptor readable, writable;
+};
+
+Result<Pipe> open_pipe() {
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_fault("cannot create a pipe", errno);
+  return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+// The null-terminated array that execve wants, of strings that outlive it.
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (std::string& string : strings) result.push_back(string.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+std::vector<std::pair<int, int>> sorted_by_target(std::vector<std::pair<int, int>> descriptors) {
+  const auto target = [](const auto& pair) { return pair.second; };
+  std::ranges::sort(descriptors, {}, target);
+  assert(std::ranges::adjacent_find(descriptors, {}, target) == descriptors.end());
+  assert(descriptors.empty() || descriptors.front().second > STDERR_FILENO);
+  return descriptors;
+}
+
+// Forks with all signals blocked, so that no handler of this process runs in the child.
+pid_t fork_to_exec(const ExecPlan& plan) noexcept {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::fork();
+  if (pid == 0) exec_child(plan);
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return pid;
+}
+
+// Waits until the child has closed the pipe by exec, or said why it could not.
+std::optional<ExecFailure> read_failure(int pipe) noexcept {
+  ExecFailure failure{};
+  ssize_t bytes = 0;
+  do {
+    bytes = ::read(pipe, &failure, sizeof failure);
+  } while (bytes < 0 && errno == EINTR);
+  if (bytes != static_cast<ssize_t>(sizeof failure)) return std::nullopt;
+  return failure;
+}
+
+std::string describe(ExecStep step, const std::string& program) {
+  switch (step) {
+    case ExecStep::kDescriptors:
+      return "cannot arrange the descriptors of " + program;
+    case ExecStep::kProcess:
+      return "cannot set up the process of " + program;
+    case ExecStep::kSignals:
+      return "cannot reset the signals of " + program;
+    case ExecStep::kExec:
+      break;
+  }
+  return "cannot execute " + program;
+}
+
+}  // namespace
+
+std::string ExitStatus::describe() const {
+  if (code == kUnknown) return "ended, and something else in this process took its exit status";
+  if (!signalled) return "exit status " + std::to_string(code);
+  const char* name = ::sigabbrev_np(code);
+  return "killed by " +
+         (name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(code));
+}
+
+Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(const ChildOptions& options) {
+  std::vector<std::string> arguments = options.arguments;
+  arguments.insert(arguments.begin(), options.program);
+  std::vector<std::string> environment = options.environment;
+  auto descriptors = sorted_by_target(options.descriptors);
+  const FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!null.is_open()) return system_fault("cannot open /dev/null", errno);
+  auto output = open_pipe();
+  if (!output) return tl::unexpected(output.error());
+  auto error = open_pipe();
+  if (!error) return tl::unexpected(error.error());
+  auto failures = open_pipe();
+  if (!failures) return tl::unexpected(failures.error());
+  for (const int ours : {output->readable.get(), error->readable.get()}) {
+    if (::fcntl(ours, F_SETFL, O_NONBLOCK) != 0) return system_fault("cannot set up a pipe", errno);
+  }
+
+  const auto argv = pointers(arguments);
+  const auto envp = pointers(environment);
+  const pid_t pid =
+      fork_to_exec({.argv = argv.data(),
+                    .envp = envp.data(),
+                    .parent = ::getpid(),
+                    .standard = {null.get(), output->writable.get(), error->writable.get()},
+                    .descriptors = descriptors,
+                    .failure_pipe = failures->writable.get()});
+  if (pid < 0) return system_fault("cannot fork for " + options.program, errno);
+  ::setpgid(pid, pid);  // the child does the same: whoever comes first
+  FileDescriptor pidfd = open_pidfd(pid);
+  const int pidfd_error = errno;
+  if (!pidfd.is_open()) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return system_fault("cannot watch " + options.program, pidfd_error);
+  }
+  // From here on its destructor ends and reaps the child.
+  std::unique_ptr<ChildProcess> child(new ChildProcess(
+      pid, std::move(pidfd), std::move(output->readable), std::move(error->readable)));
+  failures->writable.close();
+  if (const auto failure = read_failure(failures->readable.get())) {
+    return system_fault(describe(failure->step, options.program), failure->error_number);
+  }
+  return child;
+}
+
+namespace {
+
+std::optional<ExitStatus> wait_for(int pidfd, int options) noexcept {
+  siginfo_t info{};
+  int result = 0;
+  do {
+    result = ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, options);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return ExitStatus{.signalled = false, .code = ExitStatus::kUnknown};  // ECHILD
+  if (info.si_pid == 0) return std::nullopt;
+  return ExitStatus{.signalled = info.si_code != CLD_EXITED, .code = info.si_status};
+}
+
+}  // namespace
+
+std::optional<ExitStatus> peek_exit_status(int pidfd) noexcept {
+  return wait_for(pidfd, WEXITED | WNOHANG | WNOWAIT);
+}
+
+ChildProcess::ChildProcess(pid_t pid, FileDescriptor pidfd, FileDescriptor standard_output,
+                           FileDescriptor standard_error) noexcept
+    : pid_(pid),
+      pidfd_(std::move(pidfd)),
+      standard_output_(std::move(standard_output)),
+      standard_error_(std::move(standard_error)) {}
+
+ChildProcess::~ChildProcess() {
+  const std::lock_guard lock(mutex_);
+  if (status_) return;
+  kill_group_locked(SIGKILL);
+  static_cast<void>(wait_for(pidfd_.get(), WEXITED));
+}
+
+void ChildProcess::kill_group(int signal) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!status_) kill_group_locked(signal);
+}
+
+std::optional<ExitStatus> ChildProcess::try_reap() {
+  const std::lock_guard lock(mutex_);
+  if (status_) return status_;
+  const auto ended = peek_exit_status(pidfd_.get());
+  if (!ended) return std::nullopt;
+  if (ended->code != ExitStatus::kUnknown) {
+    kill_group_locked(SIGKILL);
+    static_cast<void>(wait_for(pidfd_.get(), WEXITED));
+  }
+  status_ = ended;
+  return status_;
+}
+
+// The leader too, in case it has moved to another group.
+void ChildProcess::kill_group_locked(int signal) const noexcept {
+  ::kill(-pid_, signal);
+  if (::getpgid(pid_) != pid_) send_signal(pidfd_, signal);
+}
+
+}  // namespace dspool::ipc

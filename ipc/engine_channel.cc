@@ -1,0 +1,231 @@
+#include "ipc/engine_channel.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cerrno>
+#include <limits>
+#include <new>
+
+#include "ipc/futex.h"
+#include "ipc/memory_room.h"
+
+namespace dspool::ipc {
+namespace {
+
+Result<void> check_size(const char* ring, std::size_t bytes) {
+  if (std::has_single_bit(bytes) && bytes >= kMinRingBytes) return {};
+  return tl::unexpected(Fault{FaultKind::kSystem, "the " + std::string(ring) +
+                                                      " ring cannot have " + std::to_string(bytes) +
+                                                      " bytes: use a power of two of at " +
+                                                      "least " + std::to_string(kMinRingBytes)});
+}
+
+std::uint64_t add_saturated(std::uint64_t left, std::uint64_t right) {
+  const std::uint64_t sum = left + right;
+  return sum < left ? std::numeric_limits<std::uint64_t>::max() : sum;
+}
+
+// Both segments, with their headers.
+std::uint64_t bytes_in_all(const ChannelSizes& sizes) {
+  return add_saturated(add_saturated(sizes.request_bytes, sizes.response_bytes), 2 * kRingOffset);
+}
+
+Result<FileDescriptor> open_bell() {
+  FileDescriptor bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!bell.is_open()) return system_fault("cannot create an eventfd", errno);
+  return bell;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch,
+                                                             const ChannelSizes& sizes) {
+  const auto fits =
+      check_size("request", sizes.request_bytes)
+          .and_then([&] { return check_size("response", sizes.response_bytes); })
+          .and_then([&] { return check_memory_room(bytes_in_all(sizes), measure_memory_room()); });
+  if (!fits) return tl::unexpected(fits.error());
+
+  const std::size_t bytes_a = kRingOffset + sizes.request_bytes;
+  const std::size_t bytes_b = kRingOffset + sizes.response_bytes;
+  auto memfd_a = Memfd::create("dspool-engine", bytes_a);
+  if (!memfd_a) return tl::unexpected(memfd_a.error());
+  auto memfd_b = Memfd::create("dspool-worker", bytes_b);
+  if (!memfd_b) return tl::unexpected(memfd_b.error());
+  // A is mapped before it is sealed: this stays the only mapping of it that can be written to.
+  auto segment_a = Segment::map(memfd_a->descriptor(), bytes_a, Access::kReadWrite);
+  if (!segment_a) return tl::unexpected(segment_a.error());
+  auto segment_b = Segment::map(memfd_b->descriptor(), bytes_b, Access::kReadOnly);
+  if (!segment_b) return tl::unexpected(segment_b.error());
+  const auto sealed =
+      memfd_a->seal(Seal::kSizeAndContent).and_then([&] { return memfd_b->seal(Seal::kSize); });
+  if (!sealed) return tl::unexpected(sealed.error());
+
+  auto caller_bell = open_bell();
+  if (!caller_bell) return tl::unexpected(caller_bell.error());
+  auto reactor_bell = open_bell();
+  if (!reactor_bell) return tl::unexpected(reactor_bell.error());
+  std::array<int, 2> sockets{-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
+    return system_fault("cannot create a control socket", errno);
+  }
+  return std::unique_ptr<EngineChannel>(new EngineChannel(
+      epoch, sizes,
+      Parts{std::move(*memfd_a), std::move(*memfd_b), std::move(*segment_a), std::move(*segment_b),
+            std::move(*caller_bell), std::move(*reactor_bell), FileDescriptor(sockets[0]),
+            FileDescriptor(sockets[1])}));
+}
+
+EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts)
+    : parts_(std::move(parts)),
+      epoch_(epoch),
+      engine_(write_header(epoch, sizes, parts_.segment_a)),
+      worker_(*reinterpret_cast<const WorkerHeader*>(parts_.segment_b.bytes().data())),
+      requests_(engine_.request_tail.value, worker_.request_head.value,
+                parts_.segment_a.bytes().subspan(kRingOffset)),
+      responses_(engine_.response_head.value, worker_.response_tail.value,
+                 parts_.segment_b.bytes().subspan(kRingOffset)) {}
+
+EngineChannel::~EngineChannel() {
+  parts_.control.close();
+  ring_worker();  // a sleeper sees at once that nobody is left
+}
+
+EngineHeader& EngineChannel::write_header(std::uint64_t epoch, const ChannelSizes& sizes,
+                                          const Segment& segment) noexcept {
+  auto* header = new (segment.bytes().data()) EngineHeader{};
+  header->magic = kMagic;
+  header->layout_version = kLayoutVersion;
+  header->epoch = epoch;
+  header->request_bytes = sizes.request_bytes;
+  header->response_bytes = sizes.response_bytes;
+  return *header;
+}
+
+// ---- sending ----
+
+std::optional<std::span<std::byte>> EngineChannel::try_reserve(std::uint32_t length) noexcept {
+  auto place = requests_.try_reserve(length);
+  if (!place && requests_.violated()) sending_violated_.store(true, std::memory_order_release);
+  return place;
+}
+
+void EngineChannel::commit(std::uint16_t type, std::uint64_t request_id) noexcept {
+  requests_.commit(type, request_id);
+}
+
+bool EngineChannel::publish() noexcept {
+  requests_.publish();
+  // seq_cst, after (P): either this sees the worker's sleep, or its last look sees the record.
+  const std::uint32_t sleep = worker_.worker_sleeping.value.load(std::memory_order_seq_cst);
+  return sleep != 0 && sleep != rung_sleep_.load(std::memory_order_relaxed);
+}
+
+void EngineChannel::ring_worker() noexcept {
+  // The bump comes after this sleep began, so it ends it; further rings could add nothing.
+  const std::uint32_t sleep = worker_.worker_sleeping.value.load(std::memory_order_seq_cst);
+  engine_.doorbell.value.fetch_add(1, std::memory_order_seq_cst);
+  rung_sleep_.store(sleep, std::memory_order_relaxed);
+  futex_wake_one(engine_.doorbell.value);
+}
+
+Result<void> EngineChannel::send_control(std::span<const std::byte> message) const {
+  assert(!message.empty());
+  while (::send(parts_.control.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) <
+         0) {
+    const int error = errno;
+    if (error == EINTR) continue;
+    auto fault = system_fault("cannot send a control message to the worker", error);
+    if (error == EPIPE || error == ECONNRESET) fault.value().kind = FaultKind::kPeerGone;
+    if (error == EMSGSIZE) fault.value().kind = FaultKind::kTooLarge;
+    return fault;
+  }
+  return {};
+}
+
+// ---- the receive token ----
+
+bool EngineChannel::try_take_token() noexcept {
+  bool expected = false;
+  return token_is_taken_.compare_exchange_strong(expected, true, std::memory_order_acquire,
+                                                 std::memory_order_relaxed);
+}
+
+void EngineChannel::release_token() noexcept {
+  assert(token_is_taken_.load(std::memory_order_relaxed));
+  token_is_taken_.store(false, std::memory_order_release);
+}
+
+// ---- receiving ----
+
+EngineChannel::Received EngineChannel::receive(RecordHeader& header, std::vector<std::byte>& body) {
+  if (!violation_.empty()) return Received::kViolation;
+  const auto record = responses_.peek();
+  if (responses_.violated()) {
+    violation_ = "response ring: " + responses_.violation().describe();
+  } else if (sending_violated_.load(std::memory_order_acquire)) {
+    violation_ = "request ring: the worker's cursor claimed what cannot be";
+  } else if (record && !check_worker_header()) {
+    violation_ = "the worker's header is not of this channel";
+  }
+  if (!violation_.empty()) return Received::kViolation;
+  if (!record) return Received::kNothing;
+  header = record->header;
+  body.assign(record->body.begin(), record->body.end());
+  responses_.release();
+  return Received::kRecord;
+}
+
+// Once, at the first record: the worker wrote its header before it.
+bool EngineChannel::check_worker_header() {
+  worker_header_is_checked_ = worker_header_is_checked_ ||
+                              (worker_.magic == kMagic &&
+                               worker_.layout_version == kLayoutVersion && worker_.epoch == epoch_);
+  return worker_header_is_checked_;
+}
+
+void EngineChannel::announce(Receiver receiver) noexcept {
+  // An exchange, so that no later look at the ring can be taken before it is visible.
+  engine_.receiver.value.exchange(static_cast<std::uint32_t>(receiver), std::memory_order_seq_cst);
+}
+
+bool EngineChannel::has_records() const noexcept { return !responses_.empty(); }
+
+const std::string& EngineChannel::violation() const noexcept { return violation_; }
+
+// ---- descriptors ----
+
+int EngineChannel::caller_bell() const noexcept { return parts_.caller_bell.get(); }
+
+int EngineChannel::reactor_bell() const noexcept { return parts_.reactor_bell.get(); }
+
+void EngineChannel::clear_bell(Receiver receiver) const noexcept {
+  assert(receiver != Receiver::kNobody);
+  const int bell = receiver == Receiver::kCaller ? caller_bell() : reactor_bell();
+  std::uint64_t rings = 0;
+  iovec part{.iov_base = &rings, .iov_len = sizeof rings};
+  // Nothing to read is as good as having read it.
+  [[maybe_unused]] const ssize_t bytes = ::preadv2(bell, &part, 1, -1, RWF_NOWAIT);
+}
+
+std::vector<std::pair<int, int>> EngineChannel::child_descriptors() const {
+  const auto number = [](ChildDescriptor descriptor) { return static_cast<int>(descriptor); };
+  return {{parts_.memfd_a.descriptor(), number(ChildDescriptor::kSegmentA)},
+          {parts_.memfd_b.descriptor(), number(ChildDescriptor::kSegmentB)},
+          {parts_.child_control.get(), number(ChildDescriptor::kControl)},
+          {parts_.caller_bell.get(), number(ChildDescriptor::kCallerBell)},
+          {parts_.reactor_bell.get(), number(ChildDescriptor::kReactorBell)}};
+}
+
+void EngineChannel::close_child_ends() noexcept {
+  parts_.memfd_a.close();
+  parts_.memfd_b.close();
+  parts_.child_control.close();
+}
+
+}  // namespace dspool::ipc

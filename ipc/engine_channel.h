@@ -1,0 +1,118 @@
+// The engine's end of one worker's channel: two sealed memfds, two eventfds, a control socket.
+// A channel serves one epoch. It is never repaired: when the worker dies or lies it is destroyed.
+//
+// Threads: sending is serialised by its callers; receiving belongs to the one holder of the
+// receive token (`try_take_token`). The two may run at once. `ring_worker`, `send_control` and
+// `announce` may be called by any thread.
+// Trust: nothing that the worker wrote is used before it was copied and checked here. The worker
+// holds the same eventfds, and may clear O_NONBLOCK on them: `clear_bell` does not depend on it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ipc/fault.h"
+#include "ipc/file_descriptor.h"
+#include "ipc/layout.h"
+#include "ipc/memfd.h"
+#include "ipc/ring.h"
+#include "ipc/segment.h"
+
+namespace dspool::ipc {
+
+struct ChannelSizes {
+  std::size_t request_bytes = std::size_t{1} << 20;  // powers of two, at least kMinRingBytes
+  std::size_t response_bytes = std::size_t{1} << 20;
+};
+
+// The worker's descriptors, as they must be numbered in the worker (see WorkerChannel::attach).
+enum class ChildDescriptor : int {
+  kSegmentA = 3,
+  kSegmentB = 4,
+  kControl = 5,      // SOCK_SEQPACKET; its hang-up tells that the engine is gone (lifeline)
+  kCallerBell = 6,   // eventfd
+  kReactorBell = 7,  // eventfd
+};
+
+class EngineChannel {
+ public:
+  // Allocates and faults in both segments after looking at the memory there is. Errors:
+  // kNoMemory (how much was asked, how much there is, what to lower), kSystem.
+  static Result<std::unique_ptr<EngineChannel>> create(std::uint64_t epoch,
+                                                       const ChannelSizes& sizes);
+  EngineChannel(const EngineChannel&) = delete;
+  EngineChannel& operator=(const EngineChannel&) = delete;
+  ~EngineChannel();
+
+  // ---- sending ----
+  // A record is written by reserve -> fill -> commit, then one publish for all. Nothing: full, or
+  // longer than kInlineLimitBytes, or the worker's cursor is a lie, which `receive` will tell.
+  [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
+  void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
+  // Publishes; true when the worker sleeps and `ring_worker` is due. It stays due until rung.
+  [[nodiscard]] bool publish() noexcept;
+  // Wakes the worker: bumps the doorbell, FUTEX_WAKE. One system call.
+  void ring_worker() noexcept;
+  // One message over the control socket (never in shared memory), without waiting. Errors:
+  // kPeerGone when it hung up, kTooLarge for what no socket takes, kSystem when the worker has
+  // left too many unread. REQUIRES: a message is not empty.
+  Result<void> send_control(std::span<const std::byte> message) const;
+
+  // ---- the receive token ----
+  [[nodiscard]] bool try_take_token() noexcept;
+  void release_token() noexcept;
+
+  // ---- receiving; REQUIRES: the token ----
+  enum class Received { kNothing, kRecord, kViolation };
+  // Copies the next record into `body` (capacity is reused) and `header`, and frees its bytes.
+  // After kViolation `violation()` says what was wrong; it is the answer ever after.
+  Received receive(RecordHeader& header, std::vector<std::byte>& body);
+  // Says whom to ring from now on, seq_cst. Look at `has_records` afterwards, before sleeping.
+  void announce(Receiver receiver) noexcept;
+  [[nodiscard]] bool has_records() const noexcept;  // one load
+  [[nodiscard]] const std::string& violation() const noexcept;
+
+  // ---- descriptors ----
+  [[nodiscard]] int caller_bell() const noexcept;   // eventfd, readable after a ring; non-blocking
+  [[nodiscard]] int reactor_bell() const noexcept;  // eventfd, readable after a ring; non-blocking
+  // Makes that eventfd unreadable until it is rung again. Never blocks.
+  void clear_bell(Receiver receiver) const noexcept;
+  // Pairs of (descriptor here, ChildDescriptor number in the child), for ChildProcess::spawn.
+  [[nodiscard]] std::vector<std::pair<int, int>> child_descriptors() const;
+  // To be called once the child runs: closes the child's ends here, so that hang-ups are seen.
+  void close_child_ends() noexcept;
+
+ private:
+  struct Parts {
+    Memfd memfd_a, memfd_b;
+    Segment segment_a, segment_b;
+    FileDescriptor caller_bell, reactor_bell, control, child_control;
+  };
+  EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts);
+  static EngineHeader& write_header(std::uint64_t epoch, const ChannelSizes& sizes,
+                                    const Segment& segment) noexcept;
+  bool check_worker_header();
+
+  Parts parts_;
+  const std::uint64_t epoch_;
+  EngineHeader& engine_;        // segment A
+  const WorkerHeader& worker_;  // segment B
+
+  // The senders' and the receiver's own lines.
+  alignas(kLineBytes) Producer requests_;
+  std::atomic<bool> sending_violated_ = false;  // tells the receiver what a sender found
+  std::atomic<std::uint32_t> rung_sleep_ = 0;   // the sleep that the last ring ended
+  alignas(kLineBytes) Consumer responses_;
+  std::atomic<bool> token_is_taken_ = false;
+  bool worker_header_is_checked_ = false;
+  std::string violation_;
+};
+
+}  // namespace dspool::ipc

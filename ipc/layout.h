@@ -1,0 +1,108 @@
+// The bytes that engine and worker share, and nothing else: plain structs, offsets, limits.
+//
+//   segment A, written by the engine only          segment B, written by the worker only
+//   0     EngineHeader                             0     WorkerHeader
+//         magic, layout version, epoch, sizes            magic, layout version, epoch
+//         request_tail    (P) of the request ring        request_head    (C) of the request ring
+//         response_head   (C) of the response ring       response_tail   (P) of the response ring
+//         doorbell        futex the worker sleeps on     worker_sleeping the sleep it is in, or 0
+//         receiver        whom the worker must ring
+//   4096  request ring, request_bytes              4096  response ring, response_bytes
+//
+// Either header is written once, by its owner: A's before the worker exists, B's when the worker
+// attaches. (P) and (C) are the edges of ring.h.
+//
+// Each mutable word has a 128-byte line of its own (two cache lines: the adjacent-line
+// prefetcher pairs them).
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace dspool::ipc {
+
+inline constexpr std::uint32_t kMagic = 0x4c504453;  // "SDPL" in memory order
+inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::size_t kRingOffset = 4096;
+inline constexpr std::size_t kRecordAlignment = 16;
+// One value (a command's arguments, its result, all fields of a session) up to here travels in the
+// ring; a record's body holds two of them and its envelope.
+inline constexpr std::uint32_t kValueLimitBytes = 64 * 1024;
+inline constexpr std::uint32_t kInlineLimitBytes = 2 * kValueLimitBytes + 4 * 1024;
+inline constexpr std::size_t kLineBytes = 128;
+
+// Precedes every record; a record begins on a multiple of kRecordAlignment.
+struct RecordHeader {
+  std::uint32_t length;      // of the body, in bytes, without padding
+  std::uint16_t type;        // wire::MessageType, or kPaddingType
+  std::uint16_t flags;       // 0
+  std::uint64_t request_id;  // 0 where the type has none
+};
+static_assert(sizeof(RecordHeader) == kRecordAlignment);
+static_assert(kInlineLimitBytes % kRecordAlignment == 0);
+
+// Fills the ring up to its end when the next record does not fit before it.
+inline constexpr std::uint16_t kPaddingType = 0;
+
+// The smallest ring. An empty ring must take the longest record wherever its cursors stand, or the
+// producer would wait for ever. At worst the record misses the end by one unit of alignment, so
+// that a padding almost as long as itself goes before it.
+inline constexpr std::size_t kLongestRecordBytes = sizeof(RecordHeader) + kInlineLimitBytes;
+inline constexpr std::size_t kMinRingBytes =
+    std::bit_ceil(2 * kLongestRecordBytes - kRecordAlignment);
+
+// Whom the worker rings after it has published a record.
+enum class Receiver : std::uint32_t {
+  kNobody = 0,   // somebody looks at the ring without being told
+  kCaller = 1,   // the caller's eventfd
+  kReactor = 2,  // the reactor's eventfd
+};
+
+template <typename T>
+struct alignas(kLineBytes) Line {
+  std::atomic<T> value;
+};
+
+struct EngineHeader {
+  std::uint32_t magic;
+  std::uint32_t layout_version;
+  std::uint64_t epoch;
+  std::uint64_t request_bytes;
+  std::uint64_t response_bytes;
+  Line<std::uint64_t> request_tail;
+  Line<std::uint64_t> response_head;
+  Line<std::uint32_t> doorbell;
+  Line<std::uint32_t> receiver;
+};
+
+struct WorkerHeader {
+  std::uint32_t magic;
+  std::uint32_t layout_version;
+  std::uint64_t epoch;
+  Line<std::uint64_t> response_tail;
+  Line<std::uint64_t> request_head;
+  Line<std::uint32_t> worker_sleeping;  // counts sleeps, never 0 while in one
+};
+
+static_assert(sizeof(Line<std::uint32_t>) == kLineBytes);
+static_assert(offsetof(EngineHeader, epoch) == 8);
+static_assert(offsetof(EngineHeader, request_bytes) == 16);
+static_assert(offsetof(EngineHeader, response_bytes) == 24);
+static_assert(offsetof(EngineHeader, request_tail) == 1 * kLineBytes);
+static_assert(offsetof(EngineHeader, response_head) == 2 * kLineBytes);
+static_assert(offsetof(EngineHeader, doorbell) == 3 * kLineBytes);
+static_assert(offsetof(EngineHeader, receiver) == 4 * kLineBytes);
+static_assert(offsetof(WorkerHeader, epoch) == 8);
+static_assert(offsetof(WorkerHeader, response_tail) == 1 * kLineBytes);
+static_assert(offsetof(WorkerHeader, request_head) == 2 * kLineBytes);
+static_assert(offsetof(WorkerHeader, worker_sleeping) == 3 * kLineBytes);
+static_assert(std::is_standard_layout_v<EngineHeader> && sizeof(EngineHeader) <= kRingOffset);
+static_assert(std::is_standard_layout_v<WorkerHeader> && sizeof(WorkerHeader) <= kRingOffset);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+static_assert(sizeof(std::atomic<std::uint64_t>) == 8 && sizeof(std::atomic<std::uint32_t>) == 4);
+
+}  // namespace dspool::ipc

@@ -1,0 +1,22 @@
+// System calls on processes by descriptor. The C library of Debian 12 has them too, but declares
+// them without extern "C".
+#pragma once
+
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "ipc/file_descriptor.h"
+
+namespace dspool::ipc {
+
+// Readable when the process has ended. Not open, with errno set, when there is no such process.
+[[nodiscard]] inline FileDescriptor open_pidfd(pid_t pid) noexcept {
+  return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
+}
+
+inline bool send_signal(const FileDescriptor& pidfd, int signal) noexcept {
+  return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0U) == 0;
+}
+
+}  // namespace dspool::ipc

@@ -1,0 +1,98 @@
+// The worker's end of its channel, used by the Python extension and by native test peers.
+//
+// Threads: `send` and `receive` each are serialised by their callers; the two may run at once.
+// Control messages and the lifeline are independent of both.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ipc/adaptive_spin.h"
+#include "ipc/fault.h"
+#include "ipc/file_descriptor.h"
+#include "ipc/layout.h"
+#include "ipc/lifeline.h"
+#include "ipc/ring.h"
+#include "ipc/segment.h"
+
+namespace dspool::ipc {
+
+class WorkerChannel {
+ public:
+  // Maps the inherited descriptors (engine_channel.h: ChildDescriptor): segment A read-only,
+  // segment B writable; checks magic, layout version and sizes. From success on it owns all of
+  // them: the segments' are closed, the others get FD_CLOEXEC. Errors: kMismatch, kSystem; then
+  // the descriptors are as they were.
+  static Result<std::unique_ptr<WorkerChannel>> attach();
+  // The same over other descriptor numbers, for tests inside one process.
+  struct Descriptors {
+    int segment_a, segment_b, control, caller_bell, reactor_bell;
+  };
+  static Result<std::unique_ptr<WorkerChannel>> attach(const Descriptors& descriptors);
+  WorkerChannel(const WorkerChannel&) = delete;
+  WorkerChannel& operator=(const WorkerChannel&) = delete;
+  ~WorkerChannel();
+
+  [[nodiscard]] std::uint64_t epoch() const noexcept;
+
+  // ---- receiving ----
+  // The next record, still in the ring, or nothing; valid until release().
+  [[nodiscard]] std::optional<Record> try_receive() noexcept;
+  void release() noexcept;
+  // Waits until a record is there: spins (pause <= 1 us, then sched_yield up to about 20 us,
+  // adaptively), then announces sleep, looks again and sleeps on the doorbell's futex.
+  // false: the engine is gone, or its cursor lied.
+  [[nodiscard]] bool wait();
+  // The longest that wait() spins; 0: it sleeps at once.
+  void set_spin_limit(std::chrono::nanoseconds limit) noexcept;
+  // How often a sleep ended only because it was bounded, and then there was a record after all.
+  // 0, unless the doorbell's protocol is broken.
+  [[nodiscard]] std::uint64_t missed_rings() const noexcept;
+
+  // ---- sending ----
+  // Nothing: full (publish, wait_for_room, try again), or longer than kInlineLimitBytes.
+  [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
+  void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
+  // Publishes and rings whom the engine announced.
+  void publish() noexcept;
+  // Publishes, then waits until the engine has freed response bytes, in bounded naps; false: the
+  // engine is gone.
+  [[nodiscard]] bool wait_for_room();
+
+  // ---- control ----
+  // The next control message, waiting for it when `wait`; nothing: none there, or hang-up.
+  [[nodiscard]] std::optional<std::vector<std::byte>> receive_control(bool wait) const;
+  // Starts a thread that kills this process's whole group when the engine's end hangs up.
+  Result<void> start_lifeline();
+
+ private:
+  struct Parts {
+    Segment segment_a, segment_b;
+    FileDescriptor control, caller_bell, reactor_bell;
+  };
+  explicit WorkerChannel(Parts parts);
+  static WorkerHeader& write_header(const EngineHeader& engine, const Segment& segment) noexcept;
+  [[nodiscard]] bool has_request() noexcept;
+  void sleep_once() noexcept;
+  [[nodiscard]] bool engine_is_gone() const noexcept;
+
+  Parts parts_;
+  const EngineHeader& engine_;  // segment A
+  WorkerHeader& worker_;        // segment B
+  std::unique_ptr<Lifeline> lifeline_;
+
+  // The receiver's and the sender's own lines.
+  alignas(kLineBytes) Consumer requests_;
+  AdaptiveSpin spin_;
+  std::uint32_t sleep_count_ = 0;
+  std::atomic<std::uint64_t> missed_rings_ = 0;
+  alignas(kLineBytes) Producer responses_;
+};
+
+}  // namespace dspool::ipc

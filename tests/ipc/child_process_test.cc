@@ -1,0 +1,207 @@
+#include "ipc/child_process.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "tests/ipc/child.h"
+
+namespace dspool::ipc {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+ChildOptions shell(const std::string& script) {
+  return {.program = "/bin/sh",
+          .arguments = {"-c", script},
+          .environment = {"PATH=/usr/bin:/bin"},
+          .descriptors = {}};
+}
+
+ChildOptions python(const std::string& script) {
+  return {.program = "/usr/bin/python3",
+          .arguments = {"-I", "-S", "-c", script},
+          .environment = {},
+          .descriptors = {}};
+}
+
+// The readable end of a pipe that says `text`.
+FileDescriptor saying(const std::string& text) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  EXPECT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  return FileDescriptor(ends[0]);
+}
+
+TEST(ChildProcessTest, TellsHowItEnded) {
+  EXPECT_EQ(wait_for_end(*spawn(shell("exit 0"))).describe(), "exit status 0");
+  EXPECT_EQ(wait_for_end(*spawn(shell("exit 7"))).describe(), "exit status 7");
+  EXPECT_EQ(wait_for_end(*spawn(shell("kill -SEGV $$"))).describe(), "killed by SIGSEGV");
+}
+
+TEST(ChildProcessTest, CanBeReapedOnlyOnceItHasEnded) {
+  const auto child = spawn(shell("exec sleep 1000"));
+  EXPECT_FALSE(child->try_reap());
+  EXPECT_FALSE(readable(child->pidfd(), 0));
+  child->kill_group(SIGKILL);
+  const ExitStatus status = wait_for_end(*child);
+  EXPECT_TRUE(status.signalled);
+  EXPECT_EQ(status.code, SIGKILL);
+  EXPECT_EQ(child->try_reap().value().describe(), "killed by SIGKILL") << "the status stays";
+  EXPECT_EQ(::kill(child->pid(), 0), -1) << "no zombie is left";
+  child->kill_group(SIGKILL);  // of nobody
+}
+
+TEST(ChildProcessTest, SaysWhatCouldNotBeExecuted) {
+  const auto child = ChildProcess::spawn(
+      {.program = "/nonexistent/program", .arguments = {}, .environment = {}, .descriptors = {}});
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().kind, FaultKind::kSystem);
+  EXPECT_EQ(child.error().what,
+            "cannot execute /nonexistent/program: No such file or directory (errno 2)");
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "no child is left";
+}
+
+TEST(ChildProcessTest, SaysWhichDescriptorsCouldNotBeGiven) {
+  ChildOptions options = shell("exit 0");
+  options.descriptors = {{1023, 3}};
+  const auto child = ChildProcess::spawn(options);
+  ASSERT_FALSE(child);
+  EXPECT_THAT(child.error().what, HasSubstr("descriptors of /bin/sh: Bad file descriptor"));
+}
+
+TEST(ChildProcessTest, HasExactlyTheEnvironmentGiven) {
+  const auto child = spawn({.program = "/usr/bin/env",
+                            .arguments = {},
+                            .environment = {"ONE=1", "TWO=with spaces = and more"},
+                            .descriptors = {}});
+  EXPECT_EQ(read_text(child->standard_output()), "ONE=1\nTWO=with spaces = and more\n");
+}
+
+TEST(ChildProcessTest, HasItsProgramsPathAsItsFirstArgument) {
+  const auto child = spawn(
+      {.program = "/bin/sh",
+       .arguments = {"-c", R"(echo "$1,$2"; tr '\0' , < /proc/$$/cmdline)", "name", "a b", ""},
+       .environment = {"PATH=/usr/bin:/bin"},
+       .descriptors = {}});
+  const std::string text = read_text(child->standard_output());
+  EXPECT_THAT(text, StartsWith("a b,\n/bin/sh,-c,"));
+}
+
+// The sources stand where other sources must arrive, in a circle; and an open descriptor that
+// would be inherited does not arrive.
+TEST(ChildProcessTest, GivesDescriptorsTheirNumbersAndNoOthers) {
+  const FileDescriptor a = saying("a");
+  const FileDescriptor b = saying("b");
+  const FileDescriptor c = saying("c");
+  const FileDescriptor leak(::dup(STDIN_FILENO));
+  ASSERT_TRUE(leak.is_open());
+  const int far = c.get() + 20;
+  ChildOptions options = python(
+      "import os\n"
+      "def is_open(fd):\n"
+      "    try: os.fstat(fd)\n"
+      "    except OSError: return False\n"
+      "    return True\n"
+      "for fd in filter(is_open, range(3, 200)): print(fd, os.read(fd, 9).decode(), end=' ')");
+  options.descriptors = {
+      {a.get(), b.get()}, {b.get(), c.get()}, {c.get(), a.get()}, {a.get(), far}};
+  // All three read one pipe's byte, so `a` is said at one of its two numbers only.
+  const auto child = spawn(options);
+  const auto pair = [](int number, const char* text) {
+    return std::to_string(number) + " " + text + " ";
+  };
+  EXPECT_EQ(read_text(child->standard_output()),
+            pair(a.get(), "c") + pair(b.get(), "a") + pair(c.get(), "b") + pair(far, ""));
+  EXPECT_EQ(read_text(child->standard_error()), "");
+}
+
+TEST(ChildProcessTest, HasItsOutputAndErrorsOnPipesAndNoInput) {
+  const auto child = spawn(shell("cat; echo out; echo err >&2; readlink /proc/$$/fd/0"));
+  EXPECT_EQ(read_text(child->standard_output()), "out\n/dev/null\n");
+  EXPECT_EQ(read_text(child->standard_error()), "err\n");
+  EXPECT_NE(::fcntl(child->standard_output(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_NE(::fcntl(child->standard_error(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST(ChildProcessTest, NeitherBlocksNorIgnoresSignals) {
+  sigset_t blocked;
+  sigset_t before;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  const auto handler = ::signal(SIGPIPE, SIG_IGN);
+  const auto child = spawn({.program = "/bin/grep",
+                            .arguments = {"Sig[BI]", "/proc/self/status"},
+                            .environment = {},
+                            .descriptors = {}});
+  EXPECT_EQ(read_text(child->standard_output()),
+            "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+  sigset_t after;
+  ::pthread_sigmask(SIG_SETMASK, &before, &after);
+  EXPECT_TRUE(::sigismember(&after, SIGTERM) == 1 && ::sigismember(&after, SIGINT) == 0)
+      << "ours are as they were";
+  ::signal(SIGPIPE, handler);
+}
+
+TEST(ChildProcessTest, LeadsAGroupOfItsOwn) {
+  const auto child = spawn(shell("exec sleep 1000"));
+  EXPECT_EQ(::getpgid(child->pid()), child->pid());
+}
+
+TEST(ChildProcessTest, TakesTheRestOfItsGroupAlongWhenItIsReaped) {
+  const auto child = spawn(shell("sleep 1000 & echo $!"));
+  const FileDescriptor grandchild = watch(read_text(child->standard_output(), true));
+  ASSERT_TRUE(grandchild.is_open());
+  wait_for_end(*child);
+  EXPECT_TRUE(readable(grandchild.get()));
+}
+
+TEST(ChildProcessTest, TakesItsGroupAlongWhenItIsDestroyed) {
+  auto child = spawn(shell("sleep 1000 & echo $!; wait"));
+  const FileDescriptor grandchild = watch(read_text(child->standard_output(), true));
+  const FileDescriptor leader = watch(std::to_string(child->pid()));
+  ASSERT_TRUE(grandchild.is_open() && leader.is_open());
+  child.reset();
+  EXPECT_TRUE(readable(leader.get(), 0)) << "the destructor reaps";
+  EXPECT_TRUE(readable(grandchild.get()));
+}
+
+TEST(ChildProcessTest, TellsThatSomebodyElseTookItsStatus) {
+  const auto child = spawn(shell("exit 3"));
+  ASSERT_EQ(::waitpid(child->pid(), nullptr, 0), child->pid());
+  EXPECT_EQ(child->try_reap().value().code, ExitStatus::kUnknown);
+}
+
+// A parent in between is killed; nobody but the kernel can end its child.
+TEST(ChildProcessTest, DiesWithItsParent) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const FileDescriptor reader(ends[0]);
+  FileDescriptor writer(ends[1]);
+  const pid_t parent = ::fork();
+  ASSERT_NE(parent, -1);
+  if (parent == 0) {
+    const auto child = ChildProcess::spawn(shell("exec sleep 1000"));
+    const std::string pid = std::to_string(child ? (*child)->pid() : 0) + "\n";
+    [[maybe_unused]] const ssize_t written = ::write(writer.get(), pid.data(), pid.size());
+    while (true) ::pause();
+  }
+  writer.close();
+  const FileDescriptor orphan = watch(read_text(reader.get(), true));
+  ASSERT_TRUE(orphan.is_open());
+  EXPECT_FALSE(readable(orphan.get(), 0));
+  ASSERT_EQ(::kill(parent, SIGKILL), 0);
+  EXPECT_TRUE(readable(orphan.get()));
+  ASSERT_EQ(::waitpid(parent, nullptr, 0), parent);
+}
+
+}  // namespace
+}  // namespace dspool::ipc
