@@ -1,0 +1,357 @@
+// Every key stands once, in kKeys: where its value is kept and what it may be. Reading a file and
+// checking a Config that was made in code both go through it. toml++ and its exceptions end here.
+#include "dspool/config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <concepts>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <span>
+#include <sstream>
+#include <system_error>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "engine/api/unknown_key.h"
+
+namespace dspool {
+namespace {
+
+using std::chrono::milliseconds;
+using Texts = std::vector<std::string>;
+
+// Where the value of a key is kept.
+using Slot = std::variant<bool*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
+                          PoolMode*, Affinity*, LogLevel*>;
+
+template <auto... kPath>
+Slot slot(Config& config) {
+  return &(config.*....*kPath);
+}
+
+struct Key {
+  std::string_view name;  // in TOML, with its table
+  Slot (*slot)(Config&);
+  std::int64_t least = 0;  // of numbers and durations
+  std::int64_t most = 0;
+  std::string_view rule = {};  // what else has to hold, in words
+  bool (*holds)(const Slot&) = nullptr;
+};
+
+bool is_power_of_two(const Slot& slot) {
+  return std::has_single_bit(*std::get<std::size_t*>(slot));
+}
+
+bool is_absolute_path(const Slot& slot) {
+  const std::string& path = *std::get<std::string*>(slot);
+  return path.starts_with('/') && path.find('\0') == std::string::npos;
+}
+
+bool are_path_entries(const Slot& slot) {
+  return std::ranges::none_of(*std::get<Texts*>(slot), [](const std::string& entry) {
+    return entry.empty() || entry.find_first_of(std::string_view(":\0", 2)) != std::string::npos;
+  });
+}
+
+// package.module:Class, all of them names in ASCII.
+bool is_adapter(const Slot& slot) {
+  const std::string& adapter = *std::get<std::string*>(slot);
+  const std::size_t colon = adapter.find(':');
+  bool begins = true;  // a name has to begin here
+  for (std::size_t i = 0; i < adapter.size(); ++i) {
+    const char c = adapter[i];
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    const bool digit = c >= '0' && c <= '9';
+    const bool ends = i == colon || (c == '.' && i < colon);
+    if (begins ? !letter : !letter && !digit && !ends) return false;
+    begins = ends;
+  }
+  return colon != std::string::npos && !begins;
+}
+
+constexpr std::int64_t kMostWorkers = 1024;
+constexpr std::int64_t kMostKept = 1 << 24;               // calls, sessions, events
+constexpr std::int64_t kMostMs = 7LL * 24 * 3600 * 1000;  // a week: no sum of two overflows
+constexpr std::int64_t kLeastRing = 256 << 10;  // four of the largest payloads that travel inline
+constexpr std::int64_t kMostRing = 1 << 30;     // record lengths are 32 bits
+
+constexpr std::array kKeys = std::to_array<Key>({
+    {"pooling_enabled", slot<&Config::pooling_enabled>},
+    {"pool_mode", slot<&Config::pool_mode>},
+    {"pool_size", slot<&Config::pool_size>, 1, kMostWorkers},
+    {"overflow", slot<&Config::overflow>, 0, kMostWorkers},
+    {"checkout_timeout", slot<&Config::checkout_timeout>, 1, kMostMs},
+    {"operation_timeout", slot<&Config::operation_timeout>, 1, kMostMs},
+    {"affinity", slot<&Config::affinity>},
+    {"session_queue_limit", slot<&Config::session_queue_limit>, 1, kMostKept},
+    {"queue_limit", slot<&Config::queue_limit>, 1, kMostKept},
+    {"history_events", slot<&Config::history_events>, 0, kMostKept},
+    {"log_level", slot<&Config::log_level>},
+    {"worker.adapter", slot<&Config::worker, &WorkerConfig::adapter>, 0, 0,
+     ", as in package.module:Class", is_adapter},
+    {"worker.python", slot<&Config::worker, &WorkerConfig::python>, 0, 0,
+     ", the absolute path of an interpreter", is_absolute_path},
+    {"worker.python_path", slot<&Config::worker, &WorkerConfig::python_path>, 0, 0,
+     ", none of them empty or with a ':'", are_path_entries},
+    {"worker.max_in_flight", slot<&Config::worker, &WorkerConfig::max_in_flight>, 1, 256},
+    {"worker.pipeline", slot<&Config::worker, &WorkerConfig::pipeline>, 1, 64},
+    {"worker.session_cache", slot<&Config::worker, &WorkerConfig::session_cache>, 1, kMostKept},
+    {"worker.ring_bytes", slot<&Config::worker, &WorkerConfig::ring_bytes>, kLeastRing, kMostRing,
+     " that is a power of two", is_power_of_two},
+    {"worker.start_timeout", slot<&Config::worker, &WorkerConfig::start_timeout>, 1, kMostMs},
+    {"worker.cancel_grace", slot<&Config::worker, &WorkerConfig::cancel_grace>, 1, kMostMs},
+});
+
+// The words for the enumerators of E, in their order.
+template <typename E>
+constexpr std::array<std::string_view, 0> kWords = {};
+template <>
+constexpr std::array kWords<PoolMode> = std::to_array<std::string_view>({"default", "development",
+                                                                         "test", "production"});
+template <>
+constexpr std::array kWords<Affinity> = std::to_array<std::string_view>({"hint", "off"});
+template <>
+constexpr std::array kWords<LogLevel> = std::to_array<std::string_view>({"debug", "info", "warning",
+                                                                         "error", "off"});
+static_assert(kWords<PoolMode>[static_cast<std::size_t>(PoolMode::kProduction)] == "production");
+static_assert(kWords<Affinity>[static_cast<std::size_t>(Affinity::kOff)] == "off");
+static_assert(kWords<LogLevel>[static_cast<std::size_t>(LogLevel::kOff)] == "off");
+
+// Whether `node` is a T; then `value` is what it says.
+template <typename T>
+bool read(const toml::node& node, T& value) {
+  if constexpr (std::same_as<T, Texts>) {
+    const toml::array* const array = node.as_array();
+    if (array == nullptr) return false;
+    value.clear();
+    for (const toml::node& element : *array) {
+      if (!read(element, value.emplace_back())) return false;
+    }
+    return true;
+  } else if constexpr (std::is_enum_v<T>) {
+    std::string word;
+    if (!read(node, word)) return false;
+    const auto found = std::ranges::find(kWords<T>, word);
+    if (found == kWords<T>.end()) return false;
+    value = static_cast<T>(found - kWords<T>.begin());
+    return true;
+  } else if constexpr (std::same_as<T, bool> || std::same_as<T, std::string>) {
+    const auto exact = node.value_exact<T>();
+    if (exact) value = *exact;
+    return exact.has_value();
+  } else {
+    const auto exact = node.value_exact<std::int64_t>();
+    if (!exact) return false;
+    if constexpr (std::unsigned_integral<T>) {
+      if (!std::in_range<T>(*exact)) return false;
+    }
+    value = static_cast<T>(*exact);
+    return true;
+  }
+}
+
+template <typename T>
+bool is_within_limits(const Key& key, const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return static_cast<std::size_t>(value) < kWords<T>.size();
+  } else if constexpr (std::same_as<T, milliseconds>) {
+    return value.count() >= key.least && value.count() <= key.most;
+  } else if constexpr (std::unsigned_integral<T> && !std::same_as<T, bool>) {
+    return std::cmp_greater_equal(value, key.least) && std::cmp_less_equal(value, key.most);
+  } else {
+    return true;
+  }
+}
+
+// What a T may be, as the end of "it must be ...".
+template <typename T>
+std::string allowed(const Key& key) {
+  const std::string range = std::to_string(key.least) + " to " + std::to_string(key.most);
+  std::string text;
+  if constexpr (std::is_enum_v<T>) {
+    for (const std::string_view word : kWords<T>) {
+      text.append(text.empty() ? "one of " : ", ").append(word);
+    }
+  } else if constexpr (std::same_as<T, bool>) {
+    text = "true or false";
+  } else if constexpr (std::same_as<T, std::string>) {
+    text = "a string";
+  } else if constexpr (std::same_as<T, Texts>) {
+    text = "a list of strings";
+  } else if constexpr (std::same_as<T, milliseconds>) {
+    text = "an integer, milliseconds, from " + range;
+  } else {
+    text = "an integer from " + range;
+  }
+  return text.append(key.rule);
+}
+
+// A value as a message quotes it.
+template <typename T>
+std::string shown(const T& value) {
+  if constexpr (std::same_as<T, Texts>) {
+    std::string text;
+    for (const std::string& each : value) text.append(text.empty() ? "" : ", ").append(shown(each));
+    return "[" + text + "]";
+  } else if constexpr (std::same_as<T, std::string>) {
+    return '"' + value + '"';
+  } else if constexpr (std::same_as<T, milliseconds>) {
+    return std::to_string(value.count());
+  } else if constexpr (std::is_enum_v<T>) {
+    return std::to_string(static_cast<int>(value));
+  } else {
+    return std::to_string(value);
+  }
+}
+
+std::string shown(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&text](const auto& concrete) { text << concrete; });
+  return text.str();
+}
+
+template <typename T>
+std::string complaint(const Key& key, std::string_view value) {
+  return std::string(key.name) + " = " + std::string(value) + ": it must be " + allowed<T>(key);
+}
+
+// What is wrong with the value of `key`, or nothing.
+std::optional<std::string> check(const Key& key, Config& config) {
+  return std::visit(
+      [&key]<typename T>(T* value) -> std::optional<std::string> {
+        if (is_within_limits(key, *value) && (key.holds == nullptr || key.holds(value))) {
+          return std::nullopt;
+        }
+        return complaint<T>(key, shown(*value));
+      },
+      key.slot(config));
+}
+
+// Puts what `node` says into `config`, or says why not.
+std::optional<std::string> assign(const Key& key, const toml::node& node, Config& config) {
+  return std::visit(
+      [&]<typename T>(T* value) -> std::optional<std::string> {
+        if (!read(node, *value)) return complaint<T>(key, shown(node));
+        return check(key, config);
+      },
+      key.slot(config));
+}
+
+Error invalid_config(std::string message) {
+  return {.category = ErrorCategory::kInitialization,
+          .code = "invalid_config",
+          .message = std::move(message)};
+}
+
+struct Entry {
+  std::string name;  // with its tables
+  const toml::node* node;
+};
+
+void collect(const toml::table& table, const std::string& prefix, std::vector<Entry>& entries) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    const toml::table* const inner = node.as_table();
+    if (inner != nullptr && !inner->empty()) {
+      collect(*inner, name + ".", entries);
+    } else if (inner == nullptr || name != "worker") {
+      entries.push_back({name, &node});
+    }
+  }
+}
+
+// As they stand in the text, so that the first mistake is the one that is told.
+std::vector<Entry> entries_of(const toml::table& table) {
+  std::vector<Entry> entries;
+  collect(table, "", entries);
+  std::ranges::stable_sort(entries, {},
+                           [](const Entry& entry) { return entry.node->source().begin.line; });
+  return entries;
+}
+
+std::string advice(std::string_view name) {
+  if (name == "worker") return "is a table: write [worker], and its keys below";
+  std::array<std::string_view, kKeys.size()> known;
+  std::ranges::transform(kKeys, known.begin(), &Key::name);
+  return advice_on_unknown_key(name, known);
+}
+
+Result<Config> config_from(const toml::table& table, std::string_view source) {
+  Config config;
+  if (const toml::node* const node = table.get("pool_mode")) {
+    PoolMode mode{};
+    if (read(*node, mode)) config = Config::for_mode(mode);
+  }
+  for (const auto& [name, node] : entries_of(table)) {
+    const auto* const key = std::ranges::find(kKeys, name, &Key::name);
+    const auto wrong =
+        key != kKeys.end() ? assign(*key, *node, config) : std::optional(name + " " + advice(name));
+    if (wrong) {
+      return tl::unexpected(invalid_config(
+          std::string(source) + ":" + std::to_string(node->source().begin.line) + ": " + *wrong));
+    }
+  }
+  return config;
+}
+
+}  // namespace
+
+Config Config::for_mode(PoolMode mode) {
+  Config config;
+  config.pool_mode = mode;
+  if (mode == PoolMode::kDevelopment || mode == PoolMode::kTest) config.pool_size = 2;
+  if (mode == PoolMode::kProduction) {
+    constexpr auto kMost = static_cast<std::uint32_t>(kMostWorkers);
+    const std::uint32_t cores = std::clamp(std::thread::hardware_concurrency(), 1U, kMost);
+    config.pool_size = std::min(2 * cores, kMost);
+    config.overflow = cores;
+    config.checkout_timeout = std::chrono::seconds(5);
+  }
+  return config;
+}
+
+Result<Config> Config::parse_toml(std::string_view text, std::string_view source_name) {
+  try {
+    return config_from(toml::parse(text), source_name);
+  } catch (const toml::parse_error& error) {
+    return tl::unexpected(
+        invalid_config(std::string(source_name) + ":" + std::to_string(error.source().begin.line) +
+                       ": this is not TOML: " + std::string(error.description())));
+  }
+}
+
+Result<Config> Config::load(const std::filesystem::path& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             &std::fclose);
+  std::string text;
+  if (file != nullptr) {
+    std::array<char, 4096> block;
+    while (const std::size_t got = std::fread(block.data(), 1, block.size(), file.get())) {
+      text.append(block.data(), got);
+    }
+  }
+  if (file == nullptr || std::ferror(file.get()) != 0) {
+    return tl::unexpected(
+        invalid_config("cannot read " + path.string() + ": " +
+                       std::error_code(errno, std::generic_category()).message()));
+  }
+  return parse_toml(text, path.string());
+}
+
+Result<void> Config::validate() const {
+  Config values = *this;  // slots are writable
+  for (const Key& key : kKeys) {
+    if (const auto wrong = check(key, values)) return tl::unexpected(invalid_config(*wrong));
+  }
+  return {};
+}
+
+}  // namespace dspool

@@ -1,0 +1,28 @@
+// Whether bytes that somebody else wrote are a FlexBuffer that can be read without looking again.
+//
+// The library's own verifier (2.0.8) does not do here. It takes a key without a terminator, so that
+// reading it runs past the buffer; with its reuse tracker it takes cycles, and 206 bytes that walk
+// as 2^40 elements; and it refuses what is harmless, a buffer in which 64 strings are shared.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace dspool {
+
+// Lists and maps in each other. What ValueView and the JSON writer recurse over.
+constexpr std::size_t kMaxValueDepth = 64;
+
+// True when a walk over everything reachable from the root
+//   - stays inside `bytes`, meets only types and widths that exist, properly aligned,
+//   - nests no deeper than kMaxValueDepth,
+//   - visits at most 64 elements, and at most 64 bytes (and 16 MiB more) of text, blobs and typed
+//     vectors, for each byte of the buffer: what is shared counts each time,
+//   - and finds strings and keys terminated, keys unique and in ascending order, one for each
+//   value.
+// Allocates nothing; `bytes` may lie at any address, though it was made for an aligned one.
+// Only the caller may be able to change `bytes` from here on.
+[[nodiscard]] bool verify_value(std::span<const std::uint8_t> bytes) noexcept;
+
+}  // namespace dspool

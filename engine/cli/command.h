@@ -1,0 +1,15 @@
+// The subcommands of `dspool`: each adds itself, with its options, to the program, and sets
+// `status`, the program's exit status, when it has run.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace dspool::cli {
+
+// Of all subcommands. A wrong command line is kMisused too.
+enum ExitStatus : int { kDone = 0, kBroken = 1, kMisused = 2, kCouldNotRun = 3 };
+
+void add_loadtest(CLI::App& program, int& status);
+void add_demo(CLI::App& program, int& status);
+
+}  // namespace dspool::cli

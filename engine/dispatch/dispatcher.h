@@ -1,0 +1,165 @@
+// One request's life as a state machine: admit -> session queue -> checkout -> send -> commit ->
+// reply -> next in the session. It is stepped by events, never blocks, reads no clock and owns no
+// thread: time, randomness, the transport and the store are passed in, so that the engine and the
+// simulation (tests/sim) run the same code.
+//
+// Not thread-safe: one step at a time (Gate serialises the engine's).
+//
+// Invariants
+//   I1  a session has at most one attempt in flight: its phase is kRunning exactly then.
+//   I2  only the head of a session's queue waits for a slot, so one busy session holds up nobody.
+//   I3  a call ends exactly once: `CallListener::ended` is told in the step that ends it.
+//   I4  a session stands in the waiting list exactly while its phase is kWaiting.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dspool/config.h"
+#include "dspool/history.h"
+#include "dspool/stats.h"
+#include "engine/dispatch/call.h"
+#include "engine/dispatch/timer_wheel.h"
+#include "engine/dispatch/transport.h"
+#include "engine/dispatch/waiting_list.h"
+#include "engine/dispatch/worker_slots.h"
+#include "engine/session/session.h"
+#include "engine/store/store.h"
+#include "engine/telemetry/event_history.h"
+#include "engine/telemetry/metrics.h"
+
+namespace dspool::dispatch {
+
+struct Limits {
+  std::uint32_t max_in_flight = 1;
+  std::uint32_t pipeline = 8;
+  std::uint32_t session_queue = 1024;
+  std::uint32_t queue = 65'536;
+  std::chrono::milliseconds checkout_timeout{10'000};
+  std::chrono::milliseconds cancel_grace{5'000};
+  Affinity affinity = Affinity::kHint;
+};
+
+// What the dispatcher works on and tells things to. All outlive it.
+struct Ports {
+  Transport& transport;
+  store::Store& store;
+  CallListener& listener;
+  session::SessionTable& sessions;
+  telemetry::Metrics& metrics;
+  telemetry::EventHistory& history;
+};
+
+enum class Loss : std::uint8_t {
+  kDeath,      // the process ended
+  kViolation,  // its channel held what the protocol forbids
+};
+
+class Dispatcher {
+ public:
+  // `worker_names` names one worker a slot and outlives *this.
+  Dispatcher(const Limits& limits, const Ports& ports, std::span<const std::string> worker_names,
+             std::uint64_t seed, TimePoint start);
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  // ---- events of callers ----
+  // Admits a call, or ends it with a refusal. false: its session was ended in the meantime, and
+  // nothing happened: look the name up again.
+  [[nodiscard]] bool arrive(Call& call, TimePoint now);
+  // Ends a call that has not ended. REQUIRES: it arrived and has not ended.
+  void cancel(Call& call, TimePoint now);
+
+  // ---- events of workers ----
+  void worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoint now);
+  // false: no such attempt is in flight there; the worker must be killed.
+  [[nodiscard]] bool answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
+                              TimePoint now);
+  // No more work for this worker, whose death is to come.
+  void doom(std::uint32_t worker);
+  void worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now);
+  // Why the last worker that could not start did not.
+  void start_failed(std::string_view last_words) { last_words_ = last_words; }
+
+  // ---- events of time ----
+  // Fires due timers, boundedly many; true: more are due.
+  bool advance(TimePoint now);
+  [[nodiscard]] std::optional<TimePoint> next_timer(TimePoint now) const;
+  // Grants free slots to waiting sessions, boundedly many; true: more can be granted.
+  bool hand_off(TimePoint now);
+
+  // Ends all calls that wait; no call is admitted from here on.
+  void stop(TimePoint now);
+
+  // Needed by every attempt sent from here on.
+  void set_lm_version(std::uint32_t version) noexcept { lm_version_ = version; }
+
+  // ---- what it is like now ----
+  [[nodiscard]] std::uint32_t waiting_calls() const noexcept { return waiting_calls_; }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] std::uint32_t workers() const noexcept {
+    return static_cast<std::uint32_t>(workers_.size());
+  }
+  [[nodiscard]] const WorkerSlot& worker(std::uint32_t index) const { return *workers_[index]; }
+  [[nodiscard]] std::uint32_t ready_workers() const noexcept;
+  [[nodiscard]] SessionInfo describe(const session::Session& session, TimePoint now) const;
+
+ private:
+  enum class Granted : std::uint8_t { kSent, kFull, kEnded };
+
+  // -- sessions --
+  void offer(session::Session& session, TimePoint now);
+  void wait(session::Session& session, bool first, TimePoint now);
+  void end_session(session::Session& session, Call& call, TimePoint now);
+  void leave_queue(Call& call, TimePoint now);
+
+  // -- slots --
+  [[nodiscard]] bool has_room(const WorkerSlot& worker) const noexcept;
+  [[nodiscard]] bool is_warm(const session::Session& session, std::uint32_t worker) const noexcept;
+  [[nodiscard]] std::optional<std::uint32_t> pick_worker(const session::Session& session) noexcept;
+  [[nodiscard]] std::optional<std::uint32_t> least_loaded() noexcept;
+  Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
+  Sent send(Attempt& attempt, Call& call, bool hydrate);
+
+  // -- endings --
+  void commit(Attempt& attempt, Outcome& outcome, TimePoint now);
+  [[nodiscard]] bool send_state(Attempt& attempt, TimePoint now);
+  void settle(Attempt& attempt, Outcome& outcome, TimePoint now);
+  [[nodiscard]] bool may_repeat(const Call& call, TimePoint now) const noexcept;
+  void wait_again(Attempt& attempt, TimePoint now);
+  void give_up(Call& call, Error error, TimePoint now);
+  void end(Call& call, Result<Answer> result, TimePoint now);
+  void call_timer_fired(Call& call, TimePoint now);
+  void learn_service_time(std::int64_t service_ns) noexcept;
+  [[nodiscard]] std::chrono::milliseconds expected_wait() const noexcept;
+
+  void note(EventKind kind, TimePoint now, const Call& call, std::string_view detail = {});
+  void note(EventKind kind, TimePoint now, const Attempt& attempt, std::string_view detail = {});
+  void note(EventKind kind, TimePoint now, std::uint32_t worker, std::string_view detail = {});
+
+  const Limits limits_;
+  Ports ports_;
+  std::span<const std::string> names_;
+  std::minstd_rand random_;
+  TimerWheel wheel_;
+  std::vector<std::unique_ptr<WorkerSlot>> workers_;
+  WaitingList waiting_;
+  std::uint64_t calls_ = 0;
+  std::uint64_t requests_ = 0;
+  std::uint32_t waiting_calls_ = 0;  // admitted, not in flight
+  std::uint32_t in_flight_ = 0;
+  std::uint32_t lm_version_ = 0;
+  std::int64_t service_ns_ = -1;  // EWMA; below 0: nothing learned
+  std::uint32_t capacity_;        // of each worker, follows service_ns_
+  bool stopping_ = false;
+  std::string last_words_;
+};
+
+}  // namespace dspool::dispatch

@@ -1,0 +1,137 @@
+#include "engine/dispatch/errors.h"
+
+#include <fmt/format.h>
+
+#include "dspool/session_id.h"
+
+namespace dspool::dispatch::errors {
+
+Error invalid_session_id(std::size_t bytes) {
+  return {.category = ErrorCategory::kSession,
+          .code = "invalid_session_id",
+          .message = bytes == 0
+                         ? "a session id must not be empty: name the session, or use "
+                           "execute_anonymous for a call without one"
+                         : fmt::format("a session id of {} bytes is over the limit of {}: use a "
+                                       "shorter name, for instance a hash of it",
+                                       bytes, SessionId::kMaxBytes)};
+}
+
+Error invalid_command() {
+  return {.category = ErrorCategory::kPython,
+          .code = "unknown_command",
+          .message = "a command must have a name: one of the adapter's public methods"};
+}
+
+Error value_too_large(std::string_view what, std::size_t bytes, std::size_t limit) {
+  return {.category = ErrorCategory::kCommunication,
+          .code = "value_too_large",
+          .message = fmt::format("{} of {} bytes is over the limit of {} for one message: send it "
+                                 "in parts, or send a reference to it",
+                                 what, bytes, limit)};
+}
+
+Error pooling_disabled() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "pooling_disabled",
+          .message = "the pool is switched off: set pooling_enabled = true in the configuration"};
+}
+
+Error session_not_found(std::string_view id) {
+  return {.category = ErrorCategory::kSession,
+          .code = "session_not_found",
+          .message = fmt::format("there is no session '{}': create it by a call with "
+                                 "create_session = true, or look it up in list_sessions",
+                                 id)};
+}
+
+Error session_queue_full(std::string_view id, std::uint32_t limit, Milliseconds retry_after) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "session_queue_full",
+          .message = fmt::format("{} calls of session '{}' wait already: wait for answers before "
+                                 "sending more, or raise session_queue_limit",
+                                 limit, id),
+          .retryable = true,
+          .retry_after = retry_after};
+}
+
+Error queue_full(std::uint32_t limit, Milliseconds retry_after) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "queue_full",
+          .message = fmt::format("{} calls wait for a worker already: send less, raise pool_size, "
+                                 "or raise queue_limit",
+                                 limit),
+          .retryable = true,
+          .retry_after = retry_after};
+}
+
+Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
+                       std::string_view last_words) {
+  std::string message = fmt::format(
+      "no worker became free within {} ms ({} ready): raise "
+      "pool_size, overflow or checkout_timeout",
+      waited.count(), ready_workers);
+  if (ready_workers == 0 && !last_words.empty()) {
+    message += fmt::format("; the last worker that could not start said: {}", last_words);
+  }
+  return {.category = ErrorCategory::kResourceError,
+          .code = "checkout_timeout",
+          .message = std::move(message),
+          .retryable = true,
+          .retry_after = waited};
+}
+
+Error deadline_exceeded(Milliseconds timeout, bool sent) {
+  return {.category = ErrorCategory::kTimeout,
+          .code = "deadline_exceeded",
+          .message = fmt::format(
+              "no answer within {} ms, {}: give the call more time by "
+              "options.timeout or operation_timeout; it changed nothing",
+              timeout.count(),
+              sent ? "the worker was still executing it" : "it was still waiting for its turn"),
+          .retryable = true};
+}
+
+Error cancelled(bool sent) {
+  return {.category = ErrorCategory::kTimeout,
+          .code = "cancelled",
+          .message = sent ? "the caller cancelled the call while a worker executed it; it changed "
+                            "nothing"
+                          : "the caller cancelled the call before it began"};
+}
+
+Error stopping() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "stopping",
+          .message = "the engine is stopping: send the call to another one"};
+}
+
+Error would_deadlock() {
+  return {.category = ErrorCategory::kSystemError,
+          .code = "would_deadlock",
+          .message =
+              "a blocking call from a completion on the reactor would wait for itself: use "
+              "submit, or set completion_executor"};
+}
+
+Error worker_lost(std::string_view worker, std::string_view how) {
+  return {.category = ErrorCategory::kConnection,
+          .code = "worker_lost",
+          .message = fmt::format("{} ended ({}) before it had answered; the call changed nothing: "
+                                 "repeat it, or allow that by max_retries",
+                                 worker, how),
+          .retryable = true,
+          .worker = std::string(worker)};
+}
+
+Error channel_violation(std::string_view worker, std::string_view what) {
+  return {.category = ErrorCategory::kCommunication,
+          .code = "channel_violation",
+          .message = fmt::format("{} broke the protocol ({}) and was replaced; the call changed "
+                                 "nothing: repeat it, or allow that by max_retries",
+                                 worker, what),
+          .retryable = true,
+          .worker = std::string(worker)};
+}
+
+}  // namespace dspool::dispatch::errors

@@ -1,0 +1,54 @@
+// What callers meet: checks a request, finds its session, and lets it take its way.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string_view>
+
+#include "dspool/call.h"
+#include "dspool/config.h"
+#include "dspool/error.h"
+#include "dspool/stats.h"
+#include "engine/dispatch/gate.h"
+#include "engine/dispatch/waker.h"
+#include "engine/session/session.h"
+
+namespace dspool::dispatch {
+
+class Front {
+ public:
+  // `set_lm` carries out the command of that name, which every adapter has and no worker sees:
+  // the keys in it are the engine's to hold.
+  using SetLm = std::function<Result<void>(LanguageModel)>;
+  Front(const Config& config, Gate& gate, session::SessionTable& sessions, Waker& reactor,
+        SetLm set_lm);
+
+  Result<Answer> execute(std::string_view id, std::string_view command, const Value& args,
+                         const CallOptions& options);
+  Result<Answer> execute_anonymous(std::string_view command, const Value& args,
+                                   const CallOptions& options);
+  CallId submit(std::string_view id, std::string_view command, Value args, Completion done,
+                const CallOptions& options);
+  bool cancel(CallId call);
+  Result<SessionInfo> get_session(std::string_view id) const;
+  Result<void> end_session(std::string_view id, const CallOptions& options);
+
+ private:
+  [[nodiscard]] Result<void> check(std::string_view command, const Value& args) const;
+  [[nodiscard]] static Result<void> check_id(std::string_view id);
+  [[nodiscard]] Result<void> check_may_block() const;
+  // An empty id: a temporary session.
+  Result<session::SessionRef> find_session(std::string_view id, bool create);
+  void prepare(Call& call, std::string_view command, const Value& args,
+               const CallOptions& options) const;
+  Result<Answer> run(BlockingCall& call, std::string_view id, bool create);
+  Result<Answer> set_lm_by_command(std::string_view id, const Value& args);
+
+  const Config& config_;
+  Gate& gate_;
+  session::SessionTable& sessions_;
+  Waker& reactor_;
+  SetLm set_lm_;
+};
+
+}  // namespace dspool::dispatch

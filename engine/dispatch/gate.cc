@@ -1,0 +1,318 @@
+#include "engine/dispatch/gate.h"
+
+#include <utility>
+
+#include "engine/dispatch/errors.h"
+
+namespace dspool::dispatch {
+namespace {
+
+constexpr unsigned kPublicIndexBits = 24;
+constexpr std::uint64_t kPublicIndexMask = (std::uint64_t{1} << kPublicIndexBits) - 1;
+
+}  // namespace
+
+Gate::Gate(const Limits& limits, const Parts& parts, std::span<const std::string> worker_names,
+           std::uint64_t seed, Executor executor)
+    : parts_(parts),
+      executor_(std::move(executor)),
+      links_(worker_names.size()),
+      dispatcher_(limits,
+                  {.transport = *this,
+                   .store = parts.store,
+                   .listener = *this,
+                   .sessions = parts.sessions,
+                   .metrics = parts.metrics,
+                   .history = parts.history},
+                  worker_names, seed, now()) {}
+
+// ---- callers ----
+
+Gate::Admission Gate::arrive(BlockingCall& call) {
+  Admission admission;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    if (!dispatcher.arrive(call, now)) {
+      admission.gone = true;
+      return;
+    }
+    if (call.result) return;
+    if (call.request_id != 0 && dispatcher.worker(call.worker).in_flight() == 1) {
+      const auto& link = links_[call.worker];
+      if (link->channel().try_take_token()) {
+        admission.to_read = link;
+        return;
+      }
+    }
+    watch_deadline(call);
+  });
+  return admission;
+}
+
+bool Gate::arrive(SubmittedCall& call, std::uint64_t& public_id) {
+  bool admitted = false;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    if (free_submitted_.empty()) {
+      free_submitted_.push_back(static_cast<std::uint32_t>(submitted_.size()));
+      submitted_.push_back(nullptr);
+    }
+    const std::uint32_t index = free_submitted_.back();
+    call.public_id = ++submissions_ << kPublicIndexBits | index;
+    submitted_[index] = &call;
+    free_submitted_.pop_back();
+    public_id = call.public_id;
+    admitted = dispatcher.arrive(call, now);
+    if (!admitted) {
+      submitted_[index] = nullptr;
+      free_submitted_.push_back(index);
+    } else if (!call.result) {
+      watch_deadline(call);
+    }
+  });
+  return admitted;
+}
+
+bool Gate::cancel(std::uint64_t public_id) {
+  bool cancelled = false;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    const std::uint64_t index = public_id & kPublicIndexMask;
+    if (index >= submitted_.size() || submitted_[index] == nullptr) return;
+    SubmittedCall& call = *submitted_[index];
+    if (call.public_id != public_id) return;
+    dispatcher.cancel(call, now);
+    cancelled = true;
+  });
+  return cancelled;
+}
+
+void Gate::refuse(Completion done, Error error) {
+  auto call = std::make_unique<SubmittedCall>();
+  call->completion = std::move(done);
+  call->result.emplace(tl::unexpected(std::move(error)));
+  tell(*call.release());
+}
+
+void Gate::watch_deadline(const Call& call) {
+  if (call.deadline < reactor_wakes_) effects_->wake_reactor = true;
+}
+
+// ---- what the dispatcher asks for, under the lock ----
+
+Sent Gate::send(std::uint32_t worker, const Request& request) {
+  const auto& link = links_[worker];
+  const Sent sent = link->send(request);
+  ring_later(link);
+  return sent;
+}
+
+void Gate::cancel(std::uint32_t worker, std::uint64_t request_id) {
+  const auto& link = links_[worker];
+  link->send_signal(wire::MessageType::cancel, request_id);
+  ring_later(link);
+}
+
+void Gate::kill(std::uint32_t worker, std::string_view why) {
+  const auto& link = links_[worker];
+  if (link) parts_.supervisor.kill(worker, link->epoch(), why);
+}
+
+void Gate::ended(Call& call) {
+  auto& owned = static_cast<OwnedCall&>(call);
+  if (owned.owner == OwnedCall::Owner::kSubmitted) {
+    const auto index =
+        static_cast<std::uint32_t>(static_cast<SubmittedCall&>(owned).public_id & kPublicIndexMask);
+    submitted_[index] = nullptr;
+    free_submitted_.push_back(index);
+  }
+  call.next_ended = nullptr;
+  Effects& effects = *effects_;
+  if (effects.last_ended == nullptr) {
+    effects.first_ended = &call;
+  } else {
+    effects.last_ended->next_ended = &call;
+  }
+  effects.last_ended = &call;
+}
+
+void Gate::hand_off_due() {
+  if (hand_off_enqueued_) return;
+  hand_off_enqueued_ = true;
+  effects_->hand_off = true;
+}
+
+void Gate::ring_later(const std::shared_ptr<worker::Link>& link) {
+  if (!link->take_ring_due()) return;
+  Effects& effects = *effects_;
+  if (effects.ring_count == Effects::kMaxRings) {
+    link->channel().ring_worker();
+  } else {
+    effects.rings[effects.ring_count++] = link;
+  }
+}
+
+// ---- what follows a step, without the lock ----
+
+void Gate::carry_out(Effects& effects) {
+  for (std::size_t i = 0; i < effects.ring_count; ++i) effects.rings[i]->channel().ring_worker();
+  if (effects.hand_off) arena_.enqueue([this] { hand_off(); });
+  if (effects.wake_reactor) parts_.reactor.wake();
+  for (Call* call = effects.first_ended; call != nullptr;) {
+    Call* next = call->next_ended;  // the call may be gone once its owner was told
+    tell(static_cast<OwnedCall&>(*call));
+    call = next;
+  }
+}
+
+void Gate::tell(OwnedCall& call) {
+  if (call.owner == OwnedCall::Owner::kBlocked) {
+    auto& done = static_cast<BlockingCall&>(call).done;
+    done.store(1, std::memory_order_release);
+    done.notify_one();
+    return;
+  }
+  auto* submitted = &static_cast<SubmittedCall&>(call);
+  if (executor_) {
+    executor_([submitted] {
+      submitted->completion(std::move(*submitted->result));
+      delete submitted;
+    });
+    return;
+  }
+  const bool on_reactor = parts_.reactor.is_owner();
+  {
+    const std::lock_guard lock(completions_mutex_);
+    completions_.push_back(submitted);
+  }
+  if (!on_reactor) parts_.reactor.wake();
+}
+
+void Gate::run_completions() {
+  {
+    const std::lock_guard lock(completions_mutex_);
+    running_completions_.swap(completions_);
+  }
+  for (SubmittedCall* call : running_completions_) {
+    call->completion(std::move(*call->result));
+    delete call;
+  }
+  running_completions_.clear();
+}
+
+void Gate::hand_off() {
+  bool more = true;
+  while (more) {
+    step([&](Dispatcher& dispatcher, TimePoint now) {
+      hand_off_enqueued_ = false;
+      more = dispatcher.hand_off(now);
+    });
+  }
+}
+
+// ---- workers ----
+
+void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
+  const std::uint32_t slot = link.slot();
+  if (!letters.empty()) {
+    step([&](Dispatcher& dispatcher, TimePoint now) {
+      for (worker::Letter& letter : letters) {
+        if (letter.type == wire::MessageType::response &&
+            !dispatcher.answered(slot, letter.request_id, letter.outcome, now)) {
+          link.set_violation("an answer to an attempt that is not in flight");
+          break;
+        }
+        if (letter.type == wire::MessageType::ready) {
+          dispatcher.worker_ready(slot, link.epoch(), now);
+        }
+      }
+    });
+  }
+  for (worker::Letter& letter : letters) {
+    switch (letter.type) {
+      case wire::MessageType::ready:
+        parts_.supervisor.ready(slot, link.epoch());
+        break;
+      case wire::MessageType::failure:
+        parts_.supervisor.failed(slot, link.epoch(), std::move(letter.failure));
+        break;
+      case wire::MessageType::pong:
+        link.last_pong.store(letter.request_id, std::memory_order_release);
+        break;
+      default:
+        break;
+    }
+  }
+  if (link.violated() && !link.condemned) condemn(link);
+}
+
+void Gate::condemn(worker::Link& link) {
+  link.condemned = true;
+  parts_.metrics.violations.add(1);
+  step([&](Dispatcher& dispatcher, TimePoint) { dispatcher.doom(link.slot()); });
+  parts_.supervisor.kill(link.slot(), link.epoch(), link.violation());
+}
+
+void Gate::open(std::shared_ptr<worker::Link> link) {
+  const std::lock_guard lock(mutex_);
+  links_[link->slot()] = std::move(link);
+}
+
+void Gate::close(worker::Link& link, std::string_view how) {
+  std::shared_ptr<worker::Link> last;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    dispatcher.worker_lost(link.slot(), link.violated() ? Loss::kViolation : Loss::kDeath,
+                           link.violated() ? std::string_view(link.violation()) : how, now);
+    last = std::move(links_[link.slot()]);
+  });
+  link.last_pong.store(worker::kGoneForEver, std::memory_order_release);
+  parts_.supervisor.lost(link.slot(), link.epoch());
+}
+
+std::vector<std::shared_ptr<worker::Link>> Gate::links() const {
+  const std::lock_guard lock(mutex_);
+  return links_;
+}
+
+std::vector<std::shared_ptr<worker::Link>> Gate::signal_all(wire::MessageType type,
+                                                            std::uint64_t id) {
+  std::vector<std::shared_ptr<worker::Link>> signalled;
+  step([&](Dispatcher& dispatcher, TimePoint) {
+    for (const auto& link : links_) {
+      if (!link || dispatcher.worker(link->slot()).state != WorkerState::kReady) continue;
+      if (!link->send_signal(type, id)) continue;
+      ring_later(link);
+      signalled.push_back(link);
+    }
+  });
+  return signalled;
+}
+
+// ---- the reactor ----
+
+TimePoint Gate::plan_wake(TimePoint latest) {
+  const std::lock_guard lock(mutex_);
+  reactor_wakes_ = latest;
+  if (!sweep_enqueued_) {
+    const auto timer = dispatcher_.next_timer(now());
+    if (timer && *timer < latest) reactor_wakes_ = *timer;
+  }
+  return reactor_wakes_;
+}
+
+void Gate::sweep() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(sweep_enqueued_, true)) return;
+  }
+  arena_.enqueue([this] {
+    bool more = true;
+    while (more) {
+      step([&](Dispatcher& dispatcher, TimePoint now) {
+        more = dispatcher.advance(now);
+        if (more) return;
+        sweep_enqueued_ = false;
+        effects_->wake_reactor = true;  // to plan anew
+      });
+    }
+  });
+}
+
+}  // namespace dspool::dispatch

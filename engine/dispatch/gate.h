@@ -1,0 +1,182 @@
+// The one lock around the dispatcher, and what is done after it is released: workers are rung,
+// callers are woken, completions run, hand-offs are enqueued. Nothing of that happens under the
+// lock, so a step is short, and a batch of events costs one.
+//
+// Lock order: the gate's mutex is a leaf towards everything but SessionTable and EventHistory.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "engine/dispatch/arena.h"
+#include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/transport.h"
+#include "engine/dispatch/waker.h"
+#include "engine/worker/link.h"
+#include "engine/worker/supervisor.h"
+
+namespace dspool::dispatch {
+
+// A call with somebody to tell: a thread that blocks, or a completion.
+struct OwnedCall : Call {
+  enum class Owner : std::uint8_t { kBlocked, kSubmitted };
+  explicit OwnedCall(Owner who) noexcept : owner(who) {}
+
+  Owner owner;
+};
+
+// Lives on the stack of the thread that waits for it.
+struct BlockingCall : OwnedCall {
+  BlockingCall() noexcept : OwnedCall(Owner::kBlocked) {}
+
+  // Set last of all that is done to the call; then it is the waiting thread's again.
+  std::atomic<std::uint32_t> done{0};
+  [[nodiscard]] bool is_done() const noexcept { return done.load(std::memory_order_acquire) != 0; }
+};
+
+// Owns what it was submitted with; deletes itself after its completion has run.
+struct SubmittedCall : OwnedCall {
+  SubmittedCall() noexcept : OwnedCall(Owner::kSubmitted) {}
+
+  std::string owned_command;
+  Value owned_args;
+  Completion completion;
+  std::uint64_t public_id = 0;
+};
+
+class Gate final : private Transport, private CallListener {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Executor = std::function<void(std::function<void()>)>;
+
+  struct Parts {
+    store::Store& store;
+    session::SessionTable& sessions;
+    telemetry::Metrics& metrics;
+    telemetry::EventHistory& history;
+    worker::Supervisor& supervisor;
+    Waker& reactor;
+  };
+
+  // Without an executor, completions run on the reactor.
+  Gate(const Limits& limits, const Parts& parts, std::span<const std::string> worker_names,
+       std::uint64_t seed, Executor executor);
+  ~Gate() override = default;
+
+  // Steps the dispatcher: `step(dispatcher, now)` under the lock, then everything it caused.
+  template <typename Step>
+  void step(Step&& step) {
+    Effects effects;
+    {
+      const std::lock_guard lock(mutex_);
+      effects_ = &effects;
+      step(dispatcher_, now());
+      effects_ = nullptr;
+    }
+    carry_out(effects);
+  }
+  // The same for a question.
+  template <typename Question>
+  auto ask(Question&& question) const {
+    const std::lock_guard lock(mutex_);
+    return question(std::as_const(dispatcher_), now());
+  }
+
+  // ---- callers ----
+  struct Admission {
+    bool gone = false;  // the session was ended: look its name up again
+    // The link whose answers the calling thread may read itself, since nothing but this call is in
+    // flight there: its receive token is taken. Null: somebody else reads.
+    std::shared_ptr<worker::Link> to_read;
+  };
+  Admission arrive(BlockingCall& call);
+  // false: the session was ended. Gives the call its public id, and owns it otherwise.
+  bool arrive(SubmittedCall& call, std::uint64_t& public_id);
+  bool cancel(std::uint64_t public_id);
+  // Tells `done` of a refusal, as of any other end.
+  void refuse(Completion done, Error error);
+
+  // ---- workers ----
+
+  // What a holder of the link's token received. Kills the worker when something in it is wrong.
+  void deliver(worker::Link& link, std::span<worker::Letter> letters);
+
+  // A worker's channel is there, and is gone. REQUIRES: the token, for `close`.
+  void open(std::shared_ptr<worker::Link> link);
+  void close(worker::Link& link, std::string_view how);
+
+  // What is open, one a slot; null: none.
+  [[nodiscard]] std::vector<std::shared_ptr<worker::Link>> links() const;
+  // Sends a record without a body to every ready worker; those that were sent it.
+  std::vector<std::shared_ptr<worker::Link>> signal_all(wire::MessageType type, std::uint64_t id);
+
+  // ---- the reactor ----
+  // Until when it may sleep, at most until `latest`: it is woken if a nearer deadline comes up.
+  [[nodiscard]] TimePoint plan_wake(TimePoint latest);
+  // Enqueues the sweep of due timers.
+  void sweep();
+  // Runs the completions that are due. Only the reactor calls it.
+  void run_completions();
+
+  [[nodiscard]] Arena& arena() noexcept { return arena_; }
+
+  [[nodiscard]] static TimePoint now() noexcept {
+    return std::chrono::time_point_cast<std::chrono::nanoseconds>(Clock::now());
+  }
+
+ private:
+  // What a step caused, to be carried out without the lock.
+  struct Effects {
+    static constexpr std::size_t kMaxRings = 16;
+    std::array<std::shared_ptr<worker::Link>, kMaxRings> rings;
+    std::size_t ring_count = 0;
+    Call* first_ended = nullptr;  // linked by next_ended
+    Call* last_ended = nullptr;
+    bool hand_off = false;
+    bool wake_reactor = false;
+  };
+
+  Sent send(std::uint32_t worker, const Request& request) override;
+  void cancel(std::uint32_t worker, std::uint64_t request_id) override;
+  void kill(std::uint32_t worker, std::string_view why) override;
+  void ended(Call& call) override;
+  void hand_off_due() override;
+
+  void ring_later(const std::shared_ptr<worker::Link>& link);
+  void watch_deadline(const Call& call);
+  void carry_out(Effects& effects);
+  void tell(OwnedCall& call);
+  void hand_off();
+  void condemn(worker::Link& link);
+
+  const Parts parts_;
+  Executor executor_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::vector<std::shared_ptr<worker::Link>> links_;  // one a slot, null: none
+  Dispatcher dispatcher_;
+  Effects* effects_ = nullptr;
+  bool hand_off_enqueued_ = false;
+  bool sweep_enqueued_ = false;
+  TimePoint reactor_wakes_ = TimePoint::max();
+  std::vector<SubmittedCall*> submitted_;  // by the low bits of their public id
+  std::vector<std::uint32_t> free_submitted_;
+  std::uint64_t submissions_ = 0;
+
+  std::mutex completions_mutex_;  // guards what follows
+  std::vector<SubmittedCall*> completions_;
+  std::vector<SubmittedCall*> running_completions_;  // the reactor's; keeps its capacity
+
+  Arena arena_;  // last: its tasks use all of the above
+};
+
+}  // namespace dspool::dispatch

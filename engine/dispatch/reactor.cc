@@ -1,0 +1,184 @@
+#include "engine/dispatch/reactor.h"
+
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "ipc/child_process.h"
+
+namespace dspool::dispatch {
+namespace {
+
+// What an epoll event is about: the waker, or a link's bell or pidfd, told by the low bit.
+constexpr std::uint64_t kWakerEvent = 0;
+
+std::uint64_t bell_event(std::uint64_t epoch) { return epoch << 1; }
+std::uint64_t death_event(std::uint64_t epoch) { return epoch << 1 | 1; }
+
+void epoll_add(int epoll, int descriptor, std::uint32_t events, std::uint64_t data) {
+  epoll_event event{.events = events, .data = {.u64 = data}};
+  ::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+}  // namespace
+
+Reactor::Reactor(Gate& gate, Waker& waker, std::chrono::nanoseconds spin_limit)
+    : gate_(gate), waker_(waker), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  spin_.set_limit(spin_limit);
+  epoll_add(epoll_, waker_.descriptor(), EPOLLIN, kWakerEvent);
+  thread_ = std::thread([this] { run(); });
+}
+
+Reactor::~Reactor() {
+  finish();
+  ::close(epoll_);
+}
+
+void Reactor::watch(std::shared_ptr<worker::Link> link) {
+  {
+    const std::lock_guard lock(mutex_);
+    new_links_.push_back(std::move(link));
+  }
+  waker_.wake();
+}
+
+void Reactor::finish() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    finishing_ = true;
+  }
+  waker_.wake();
+  thread_.join();
+}
+
+void Reactor::run() {
+  waker_.own();
+  for (;;) {
+    adopt_new_links();
+    const bool read_something = read_all();
+    close_dead();
+    gate_.run_completions();
+    keep_time();
+    if (read_something) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (finishing_ && links_.empty() && new_links_.empty()) break;
+    }
+    if (spin_.spin([this] { return anything_to_read(); })) continue;
+    if (announce_all()) sleep();
+  }
+  gate_.run_completions();
+}
+
+void Reactor::adopt_new_links() {
+  std::vector<std::shared_ptr<worker::Link>> links;
+  {
+    const std::lock_guard lock(mutex_);
+    links.swap(new_links_);
+  }
+  for (auto& link : links) {
+    // Edge-triggered: a bell need not be cleared, each ring is an event of its own.
+    epoll_add(epoll_, link->channel().reactor_bell(), EPOLLIN | EPOLLET, bell_event(link->epoch()));
+    epoll_add(epoll_, link->pidfd, EPOLLIN | EPOLLET, death_event(link->epoch()));
+    links_.push_back({.link = std::move(link)});
+  }
+}
+
+bool Reactor::read_all() {
+  bool read_something = false;
+  for (Watched& watched : links_) {
+    ipc::EngineChannel& channel = watched.link->channel();
+    if (!channel.has_records() || watched.link->violated()) continue;
+    if (!channel.try_take_token()) continue;  // a caller reads
+    read(watched);
+    channel.release_token();
+    read_something = true;
+  }
+  return read_something;
+}
+
+// REQUIRES: the token.
+void Reactor::read(Watched& watched) {
+  ipc::EngineChannel& channel = watched.link->channel();
+  if (watched.announced != ipc::Receiver::kNobody) {
+    channel.announce(ipc::Receiver::kNobody);  // while we look, nobody need ring
+    watched.announced = ipc::Receiver::kNobody;
+  }
+  gate_.deliver(*watched.link, watched.link->receive());
+}
+
+bool Reactor::anything_to_read() const {
+  return std::ranges::any_of(links_, [](const Watched& watched) {
+    return watched.link->channel().has_records() && !watched.link->violated();
+  });
+}
+
+// Tells every worker to ring the reactor. false: a record came in the meantime.
+bool Reactor::announce_all() {
+  for (Watched& watched : links_) {
+    if (watched.announced == ipc::Receiver::kReactor) continue;
+    ipc::EngineChannel& channel = watched.link->channel();
+    if (!channel.try_take_token()) {
+      // A caller reads, and announces the reactor when it stops.
+      watched.announced = ipc::Receiver::kReactor;
+      continue;
+    }
+    channel.announce(ipc::Receiver::kReactor);
+    channel.release_token();
+    watched.announced = ipc::Receiver::kReactor;
+    if (channel.has_records() && !watched.link->violated()) return false;
+  }
+  return true;
+}
+
+void Reactor::sleep() {
+  const bool dying =
+      std::ranges::any_of(links_, [](const Watched& watched) { return watched.dead; });
+  const TimePoint now = Gate::now();
+  const TimePoint until = gate_.plan_wake(now + (dying ? std::chrono::milliseconds(1) : kMaxSleep));
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+  std::array<epoll_event, 32> events;
+  const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                                 static_cast<int>(std::max<std::int64_t>(left, 0)));
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t about = events[static_cast<std::size_t>(i)].data.u64;
+    if (about == kWakerEvent) {
+      waker_.clear();
+      continue;
+    }
+    for (Watched& watched : links_) {
+      if (death_event(watched.link->epoch()) == about) watched.dead = true;
+    }
+  }
+}
+
+// Also while there is always something to read.
+void Reactor::keep_time() {
+  const TimePoint now = Gate::now();
+  if (now < look_at_timers_) return;
+  look_at_timers_ = now + kTimerInterval;
+  if (gate_.plan_wake(now + kMaxSleep) <= now) gate_.sweep();
+}
+
+// A dead worker's ring is read once more, then its link is closed and the token kept: nobody reads
+// it ever again.
+void Reactor::close_dead() {
+  std::erase_if(links_, [this](Watched& watched) {
+    if (!watched.dead) return false;
+    worker::Link& link = *watched.link;
+    if (!link.channel().try_take_token()) return false;  // a caller is about to give it back
+    while (!link.violated() && link.channel().has_records()) read(watched);
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, link.channel().reactor_bell(), nullptr);
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, link.pidfd, nullptr);
+    const auto status = ipc::peek_exit_status(link.pidfd);
+    gate_.close(link, status ? status->describe() : "ended");
+    return true;
+  });
+}
+
+}  // namespace dspool::dispatch

@@ -1,0 +1,45 @@
+// How the dispatcher reaches workers and callers. The engine's transport is made of channels; a
+// simulation's is a heap of events.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/dispatch/call.h"
+#include "engine/worker/request.h"
+
+namespace dspool::dispatch {
+
+using worker::Outcome;
+using worker::OutcomeStatus;
+using worker::Request;
+using worker::Sent;
+
+class Transport {
+ public:
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport() = default;
+
+  virtual Sent send(std::uint32_t worker, const Request& request) = 0;
+  // Asks the worker to give an attempt up. Never fails: what cannot be told is not told.
+  virtual void cancel(std::uint32_t worker, std::uint64_t request_id) = 0;
+  // Kills the worker; its loss is reported as an event of its own.
+  virtual void kill(std::uint32_t worker, std::string_view why) = 0;
+};
+
+class CallListener {
+ public:
+  CallListener() = default;
+  CallListener(const CallListener&) = delete;
+  CallListener& operator=(const CallListener&) = delete;
+  virtual ~CallListener() = default;
+
+  // Told within the step that ends it; `call` is its owner's again.
+  virtual void ended(Call& call) = 0;
+  // A free slot and a waiting session may have met: `Dispatcher::hand_off` is due.
+  virtual void hand_off_due() = 0;
+};
+
+}  // namespace dspool::dispatch

@@ -1,0 +1,36 @@
+// Wakes a thread that sleeps in poll or epoll, and knows which one it is: an eventfd.
+#pragma once
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+namespace dspool::dispatch {
+
+class Waker {
+ public:
+  Waker() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Waker() { ::close(descriptor_); }
+  Waker(const Waker&) = delete;
+  Waker& operator=(const Waker&) = delete;
+
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+  void wake() noexcept { ::eventfd_write(descriptor_, 1); }
+  // The calling thread is the one that is woken.
+  void own() noexcept { owner_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
+  [[nodiscard]] bool is_owner() const noexcept {
+    return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+  void clear() noexcept {
+    eventfd_t ignored = 0;
+    ::eventfd_read(descriptor_, &ignored);
+  }
+
+ private:
+  int descriptor_;
+  std::atomic<std::thread::id> owner_{};
+};
+
+}  // namespace dspool::dispatch

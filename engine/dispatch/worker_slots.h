@@ -1,0 +1,69 @@
+// The workers as the dispatcher sees them: a place for each, the epoch that lives in it, and the
+// attempts in flight on it. Storage is allocated once; nothing here allocates per attempt.
+//
+// Invariants
+//   I1  a worker's in_flight counts its attempts with a request_id that is not 0.
+//   I2  a request_id is never used twice; its low bits are the attempt's index at its worker.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/dispatch/call.h"
+#include "engine/dispatch/timer_wheel.h"
+#include "engine/session/session.h"
+
+namespace dspool::dispatch {
+
+// One try to execute a call. It holds its session and its slot until the worker answers or dies,
+// also when its call has ended before.
+struct Attempt {
+  std::uint64_t request_id = 0;  // 0: free
+  Call* call = nullptr;          // null: the call has ended
+  session::SessionRef session;
+  std::uint64_t call_id = 0;
+  std::uint32_t worker = 0;
+  std::uint32_t number = 0;  // counts from 1 within the call
+  TimePoint sent;
+  Timer grace{kAttemptTimer, this};  // armed once the call has ended: the worker is killed when it fires
+};
+
+enum class WorkerState : std::uint8_t {
+  kAbsent,  // no process that has said it is ready
+  kReady,
+  kDoomed,  // being killed, or draining: gets nothing more
+};
+
+class WorkerSlot {
+ public:
+  WorkerSlot(std::uint32_t index, std::uint32_t capacity);
+
+  WorkerState state = WorkerState::kAbsent;
+  std::uint64_t epoch = 0;
+  bool full = false;         // its ring had no room; until its next answer
+  std::uint64_t served = 0;  // answers in this epoch
+
+  [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+  // REQUIRES: in_flight() is below the capacity.
+  Attempt& open(std::uint64_t sequence);
+  // The attempt in flight with this id, or null: the id is nobody's.
+  [[nodiscard]] Attempt* find(std::uint64_t request_id) noexcept;
+  void close(Attempt& attempt) noexcept;
+
+  template <typename F>
+  void for_each_in_flight(F&& visit) {
+    for (std::uint32_t i = 0; i < capacity_; ++i) {
+      if (attempts_[i].request_id != 0) visit(attempts_[i]);
+    }
+  }
+
+ private:
+  std::uint32_t capacity_;
+  std::uint32_t in_flight_ = 0;
+  std::unique_ptr<Attempt[]> attempts_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace dspool::dispatch

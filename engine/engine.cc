@@ -1,0 +1,178 @@
+// Wires the engine's parts together. What happens in them is written in their own files.
+#include "dspool/engine.h"
+
+#include <fmt/format.h>
+
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/dispatch/front.h"
+#include "engine/dispatch/gate.h"
+#include "engine/dispatch/prober.h"
+#include "engine/dispatch/reactor.h"
+#include "engine/dispatch/statistics.h"
+#include "engine/session/session.h"
+#include "engine/store/memory_store.h"
+#include "engine/telemetry/event_history.h"
+#include "engine/telemetry/log.h"
+#include "engine/telemetry/metrics.h"
+#include "engine/worker/supervisor.h"
+
+namespace dspool {
+namespace {
+
+std::vector<std::string> name_workers(std::uint32_t count) {
+  std::vector<std::string> names;
+  for (std::uint32_t i = 0; i < count; ++i) names.push_back(fmt::format("worker-{}", i));
+  return names;
+}
+
+dispatch::Limits limits_from(const Config& config) {
+  return {.max_in_flight = config.worker.max_in_flight,
+          .pipeline = config.worker.pipeline,
+          .session_queue = config.session_queue_limit,
+          .queue = config.queue_limit,
+          .checkout_timeout = config.checkout_timeout,
+          .cancel_grace = config.worker.cancel_grace,
+          .affinity = config.affinity};
+}
+
+}  // namespace
+
+class Engine::Parts final : private worker::LinkListener {
+ public:
+  explicit Parts(Config c)
+      : config(std::move(c)),
+        names(name_workers(config.pool_size + config.overflow)),
+        log(config.log_level, config.log_sink),
+        history(config.history_events),
+        store(worker::kValueLimitBytes),
+        supervisor(config.worker, names, log, metrics),
+        gate(limits_from(config),
+             {.store = store,
+              .sessions = sessions,
+              .metrics = metrics,
+              .history = history,
+              .supervisor = supervisor,
+              .reactor = reactor_waker},
+             names, std::random_device{}(), config.completion_executor),
+        reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
+        front(config, gate, sessions, reactor_waker,
+              [this](LanguageModel model) { return set_lm(std::move(model)); }),
+        prober(gate, names, config.pool_size),
+        statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
+
+  ~Parts() override {
+    gate.step([](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
+      dispatcher.stop(now);
+    });
+    gate.signal_all(wire::MessageType::drain, 0);
+    supervisor.shut_down(config.worker.cancel_grace);
+    reactor.finish();
+  }
+
+  Result<void> start() {
+    if (!config.pooling_enabled) return {};
+    supervisor.start(config.pool_size, *this);
+    return supervisor.wait_first_ready(config.worker.start_timeout);
+  }
+
+  Result<void> set_lm(LanguageModel model) {
+    if (model.model.empty()) {
+      return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
+                                  .code = "invalid_language_model",
+                                  .message = "a language model must have a name, for instance "
+                                             "\"openai/gpt-4o-mini\""});
+    }
+    const std::uint32_t version = supervisor.set_lm(model);
+    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
+      dispatcher.set_lm_version(version);
+    });
+    return {};
+  }
+
+  Config config;
+  std::vector<std::string> names;
+  telemetry::Log log;
+  telemetry::Metrics metrics;
+  telemetry::EventHistory history;
+  session::SessionTable sessions;
+  store::MemoryStore store;
+  dispatch::Waker reactor_waker;
+  worker::Supervisor supervisor;
+  dispatch::Gate gate;
+  dispatch::Reactor reactor;
+  dispatch::Front front;
+  dispatch::Prober prober;
+  dispatch::Statistics statistics;
+
+ private:
+  void opened(std::shared_ptr<worker::Link> link) override {
+    gate.open(link);
+    reactor.watch(std::move(link));
+  }
+  void start_failed(const Error& why) override {
+    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
+      dispatcher.start_failed(why.message);
+    });
+  }
+};
+
+Engine::Engine(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::start(Config config) {
+  if (auto valid = config.validate(); !valid) return tl::unexpected(std::move(valid.error()));
+  auto parts = std::make_unique<Parts>(std::move(config));
+  if (auto started = parts->start(); !started) return tl::unexpected(std::move(started.error()));
+  return std::unique_ptr<Engine>(new Engine(std::move(parts)));
+}
+
+Result<Answer> Engine::execute_in_session(std::string_view id, std::string_view command,
+                                          const Value& args, const CallOptions& options) {
+  return parts_->front.execute(id, command, args, options);
+}
+
+Result<Answer> Engine::execute_anonymous(std::string_view command, const Value& args,
+                                         const CallOptions& options) {
+  return parts_->front.execute_anonymous(command, args, options);
+}
+
+CallId Engine::submit(std::string_view id, std::string_view command, Value args, Completion done,
+                      const CallOptions& options) {
+  return parts_->front.submit(id, command, std::move(args), std::move(done), options);
+}
+
+bool Engine::cancel(CallId call) { return parts_->front.cancel(call); }
+
+Result<void> Engine::set_lm(LanguageModel model) { return parts_->set_lm(std::move(model)); }
+
+Health Engine::health_check(std::chrono::milliseconds patience) {
+  Health health = parts_->prober.probe(patience);
+  health.stats = parts_->statistics.collect();
+  return health;
+}
+
+Stats Engine::stats() const { return parts_->statistics.collect(); }
+
+History Engine::history() const { return parts_->history.snapshot(); }
+
+bool Engine::wait_until_ready(std::chrono::milliseconds patience) {
+  return parts_->supervisor.wait_ready(parts_->config.pool_size, patience);
+}
+
+std::vector<std::string> Engine::list_sessions(std::string_view after, std::size_t limit) const {
+  return parts_->sessions.list(after, limit);
+}
+
+Result<SessionInfo> Engine::get_session(std::string_view id) const {
+  return parts_->front.get_session(id);
+}
+
+Result<void> Engine::end_session(std::string_view id, const CallOptions& options) {
+  return parts_->front.end_session(id, options);
+}
+
+}  // namespace dspool

@@ -1,0 +1,71 @@
+// All that can be configured, with one default each. Durations are milliseconds in TOML.
+//
+//   pool_size = 4
+//   [worker]
+//   adapter = "dspool_worker.adapters.dspy:Dspy"
+//   python = "/usr/bin/python3"
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dspool/error.h"
+
+namespace dspool {
+
+enum class PoolMode : std::uint8_t { kDefault, kDevelopment, kTest, kProduction };
+enum class Affinity : std::uint8_t { kHint, kOff };
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
+
+struct WorkerConfig {
+  std::string adapter = "dspool_worker.adapters.loadtest:LoadTest";  // package.module:Class
+  std::string python = "/usr/bin/python3";  // absolute path of the interpreter
+  std::vector<std::string> python_path;     // put before PYTHONPATH
+  std::uint32_t max_in_flight = 1;          // requests a worker runs at once, on threads; <= 256
+  std::uint32_t pipeline = 8;               // requests in its ring where service is short; <= 64
+  std::uint32_t session_cache = 4096;       // sessions whose decoded fields a worker keeps
+  std::size_t ring_bytes = std::size_t{1} << 20;  // of each of its two rings; a power of two
+  std::uint32_t spin_us = 20;  // how long each side of a channel looks before it sleeps; <= 1000
+  std::chrono::milliseconds start_timeout{60'000};
+  std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed
+};
+
+struct Config {
+  bool pooling_enabled = true;
+  PoolMode pool_mode = PoolMode::kDefault;
+  std::uint32_t pool_size = 4;
+  std::uint32_t overflow = 2;                          // workers above pool_size while callers wait
+  std::chrono::milliseconds checkout_timeout{10'000};  // waiting for a worker
+  std::chrono::milliseconds operation_timeout{30'000};  // a call's default, queueing included
+  Affinity affinity = Affinity::kHint;
+  std::uint32_t session_queue_limit = 1024;  // waiting calls of one session
+  std::uint32_t queue_limit = 65'536;        // waiting calls in all
+  std::size_t history_events = 0;            // events kept for `Engine::history`; 0: off
+  LogLevel log_level = LogLevel::kInfo;
+  // Receives each line of log; by default they go to standard error. Called from any thread.
+  std::function<void(LogLevel, std::string_view)> log_sink;
+  // Where completions of `submit` run; by default on the reactor, where they must not block.
+  std::function<void(std::function<void()>)> completion_executor;
+  WorkerConfig worker;
+
+  // The defaults of a mode: development and test pool_size 2; production pool_size = 2 x cores,
+  // overflow = cores, checkout_timeout 5 s.
+  static Config for_mode(PoolMode mode);
+
+  // Reads TOML. Strict: an unknown key, a wrong type or an impossible value is an error
+  // (initialization / "invalid_config") that names the line, and the nearest known key or, for a
+  // key of the old pool, its successor. A `pool_mode` in the text sets the defaults first.
+  static Result<Config> parse_toml(std::string_view text, std::string_view source_name = "config");
+  static Result<Config> load(const std::filesystem::path& path);
+
+  // Checks values and the limits that depend on each other. `Engine::start` calls it.
+  [[nodiscard]] Result<void> validate() const;
+};
+
+}  // namespace dspool

@@ -1,0 +1,44 @@
+// The engine's own record of what happened, for checkers and post-mortems: bounded, optional.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dspool {
+
+enum class EventKind : std::uint8_t {
+  kCallArrived,   // call, session
+  kCallEnded,     // call, session, version after it, detail: "ok" or the error's code
+  kAttemptSent,   // call, session, request, worker, epoch, version that it must see
+  kAttemptEnded,  // the same; detail: "ok", "error", "need_state", "worker_lost", "discarded"
+  kCommit,        // call, session, request, version it made
+  kWorkerReady,   // worker, epoch
+  kWorkerLost,    // worker, epoch, detail: how it ended
+  kSessionEnded,  // session
+};
+[[nodiscard]] std::string_view to_string(EventKind kind) noexcept;
+
+struct Event {
+  EventKind kind;
+  std::int64_t time_ns = 0;  // monotonic
+  std::uint64_t call = 0;
+  std::uint64_t request = 0;  // unique for each attempt
+  std::uint64_t version = 0;
+  std::uint64_t epoch = 0;
+  std::uint32_t worker = 0;
+  std::string session;
+  std::string detail;
+
+  // One line: an object with every member, in the order above, "kind" as to_string() gives it.
+  // Session ids are any bytes, JSON is not: what is not UTF-8 in them is written as U+FFFD.
+  [[nodiscard]] std::string to_json() const;
+};
+
+struct History {
+  std::vector<Event> events;  // in the order in which they happened
+  std::uint64_t dropped = 0;  // older events that the bound pushed out
+};
+
+}  // namespace dspool

@@ -1,0 +1,75 @@
+// What an operator asks an engine: how it is, what it did, what it holds.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dspool {
+
+// Counts are since start. The first eight carry the old pool's names.
+struct Stats {
+  std::uint32_t pool_size = 0;
+  std::uint32_t active_workers = 0;     // ready, overflow not counted
+  std::uint32_t available_workers = 0;  // of these, with a free slot and nothing in flight
+  std::uint64_t active_sessions = 0;    // in the table
+  std::uint64_t total_requests = 0;     // calls that ended
+  std::uint64_t total_errors = 0;       // of these, with an error
+  double average_response_time = 0;     // of calls that ended, ms
+  double uptime_seconds = 0;
+
+  std::uint32_t overflow_workers = 0;
+  std::uint64_t waiting_calls = 0;
+  std::uint64_t attempts_in_flight = 0;
+  std::uint64_t attempts = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t hydrations = 0;  // requests that carried fields
+  std::uint64_t worker_restarts = 0;
+  std::uint64_t workers_lost = 0;  // deaths that were not asked for
+  std::uint64_t late_answers = 0;  // thrown away: their call had ended
+  std::uint64_t violations = 0;    // channels dropped for what stood in them
+  double response_time_p50_ms = 0;
+  double response_time_p99_ms = 0;
+};
+
+enum class HealthStatus : std::uint8_t { kHealthy, kDegraded, kUnhealthy };
+[[nodiscard]] std::string_view to_string(HealthStatus status) noexcept;
+
+enum class WorkerStatus : std::uint8_t { kStarting, kIdle, kBusy, kSilent, kDraining, kDead };
+[[nodiscard]] std::string_view to_string(WorkerStatus status) noexcept;
+
+struct WorkerHealth {
+  std::string worker;    // its name
+  std::int32_t pid = 0;  // 0: none
+  std::uint64_t epoch = 0;
+  WorkerStatus status = WorkerStatus::kStarting;
+  std::uint32_t in_flight = 0;
+  std::uint64_t served = 0;  // requests answered in this epoch
+  double pong_ms = 0;        // answer to the probe; 0: none asked or none came
+};
+
+struct Health {
+  HealthStatus status = HealthStatus::kUnhealthy;
+  std::vector<std::string> reasons;  // empty when healthy
+  std::vector<WorkerHealth> workers;
+  Stats stats;
+};
+
+struct SessionInfo {
+  std::string id;
+  std::uint64_t version = 0;
+  std::size_t fields = 0;
+  std::size_t bytes = 0;         // of its encoded fields, keys included
+  std::uint64_t operations = 0;  // calls that ended with an answer
+  std::uint32_t waiting = 0;     // calls in its queue, the running one not counted
+  bool running = false;
+  std::string warm_worker;  // where its fields are warm; empty: nowhere
+  std::chrono::milliseconds age{0};
+  std::chrono::milliseconds idle{0};
+};
+
+}  // namespace dspool

@@ -1,0 +1,18 @@
+#include "engine/session/session.h"
+
+namespace dspool::session {
+
+SessionRef make_session(std::string_view id, TimePoint now) {
+  HotAllocator<Session> allocator;
+  Session* place = std::allocator_traits<HotAllocator<Session>>::allocate(allocator, 1);
+  return SessionRef(std::construct_at(place, id, now));
+}
+
+void intrusive_release(Session* session) noexcept {
+  if (session->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  HotAllocator<Session> allocator;
+  std::destroy_at(session);
+  std::allocator_traits<HotAllocator<Session>>::deallocate(allocator, session, 1);
+}
+
+}  // namespace dspool::session

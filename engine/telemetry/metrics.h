@@ -1,0 +1,89 @@
+// All that an engine counts and measures: the one list of it, by name. Parts are given the struct
+// and add to its members; outlets visit it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "dspool/error.h"
+#include "engine/telemetry/counter.h"
+#include "engine/telemetry/histogram.h"
+
+namespace dspool::telemetry {
+
+inline constexpr std::size_t kErrorCategories = 9;
+static_assert(static_cast<std::size_t>(ErrorCategory::kSystemError) + 1 == kErrorCategories);
+
+// What an outlet calls a metric, as Prometheus does. Without a label, both its parts are empty.
+struct MetricName {
+  std::string_view name;
+  std::string_view help;
+  std::string_view label{};
+  std::string_view label_value{};
+};
+
+struct Metrics {
+  Counter calls_ended;
+  std::array<Counter, kErrorCategories> errors;  // of calls that ended; see errors_of()
+  Counter attempts;
+  Counter retries;
+  Counter commits;
+  Counter hydrations;
+  Counter late_answers;
+  Counter violations;
+  Counter workers_lost;
+  Counter worker_restarts;
+
+  Gauge sessions;
+  Gauge waiting;
+  Gauge in_flight;
+
+  Histogram response_time;
+  Histogram queue_time;
+  Histogram service_time;
+
+  [[nodiscard]] Counter& errors_of(ErrorCategory category) noexcept {
+    return errors[static_cast<std::size_t>(category)];
+  }
+  [[nodiscard]] std::uint64_t total_errors() const noexcept {
+    std::uint64_t sum = 0;
+    for (const Counter& of_category : errors) sum += of_category.value();
+    return sum;
+  }
+
+  // Calls `visitor(const MetricName&, const Metric&)` for each metric; Metric is its kind.
+  // Histograms are in nanoseconds, and named after seconds, in which outlets give them.
+  template <typename Visitor>
+  void visit(Visitor&& visitor) const;
+};
+
+template <typename Visitor>
+void Metrics::visit(Visitor&& visitor) const {
+  const auto show = [&visitor](MetricName name, const auto& metric) { visitor(name, metric); };
+
+  show({"dspool_calls_total", "Calls that ended"}, calls_ended);
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    show({"dspool_errors_total", "Calls that ended with an error", "category",
+          to_string(static_cast<ErrorCategory>(i))},
+         errors[i]);
+  }
+  show({"dspool_attempts_total", "Attempts sent to a worker"}, attempts);
+  show({"dspool_retries_total", "Attempts that repeated a call"}, retries);
+  show({"dspool_commits_total", "Commits to sessions"}, commits);
+  show({"dspool_hydrations_total", "Attempts that carried a session's fields"}, hydrations);
+  show({"dspool_late_answers_total", "Answers to calls that had ended"}, late_answers);
+  show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
+  show({"dspool_workers_lost_total", "Deaths of workers that were not asked for"}, workers_lost);
+  show({"dspool_worker_restarts_total", "Workers started in place of another"}, worker_restarts);
+
+  show({"dspool_sessions", "Sessions that exist"}, sessions);
+  show({"dspool_calls_waiting", "Calls that wait for a worker or for their session"}, waiting);
+  show({"dspool_attempts_in_flight", "Attempts that a worker has"}, in_flight);
+
+  show({"dspool_response_time_seconds", "From a call's arrival to its end"}, response_time);
+  show({"dspool_queue_time_seconds", "From a call's arrival to its first attempt"}, queue_time);
+  show({"dspool_service_time_seconds", "From an attempt's sending to its answer"}, service_time);
+}
+
+}  // namespace dspool::telemetry

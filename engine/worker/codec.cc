@@ -1,0 +1,178 @@
+#include "engine/worker/codec.h"
+
+#include <flatbuffers/flexbuffers.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ipc/layout.h"
+#include "schemas/envelope_generated.h"
+
+namespace dspool::worker {
+namespace {
+
+constexpr std::size_t kValueAlignment = 8;
+// A response nests four tables deep; the smallest field takes 24 bytes of a record.
+constexpr flatbuffers::uoffset_t kMaxDepth = 8;
+constexpr flatbuffers::uoffset_t kMaxTables = ipc::kInlineLimitBytes / 24;
+
+flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> add_value(
+    flatbuffers::FlatBufferBuilder& builder, std::span<const std::uint8_t> value) {
+  builder.ForceVectorAlignment(value.size(), sizeof(std::uint8_t), kValueAlignment);
+  return builder.CreateVector(value.data(), value.size());
+}
+
+flatbuffers::Offset<flatbuffers::String> add_string(flatbuffers::FlatBufferBuilder& builder,
+                                                    std::string_view text) {
+  return builder.CreateString(text.data(), text.size());
+}
+
+flatbuffers::Offset<wire::SessionRecord> add_state(flatbuffers::FlatBufferBuilder& builder,
+                                                   std::string_view id,
+                                                   const session::Record& record) {
+  std::vector<flatbuffers::Offset<wire::Field>> fields;
+  fields.reserve(record.fields().size());
+  for (const session::Field& field : record.fields()) {
+    const auto value = add_value(builder, field.value);
+    fields.push_back(wire::CreateField(builder, add_string(builder, field.key), value));
+  }
+  const auto all = builder.CreateVector(fields);
+  const auto name = add_string(builder, id);
+  return wire::CreateSessionRecord(builder, 1, name, record.version(), record.state_id(), all);
+}
+
+std::string_view view(const flatbuffers::String* text) {
+  return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
+}
+
+std::span<const std::uint8_t> bytes(const flatbuffers::Vector<std::uint8_t>* vector) {
+  if (vector == nullptr) return {};
+  return {vector->data(), vector->size()};
+}
+
+template <typename T>
+const T* verified_root(std::span<const std::byte> body) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(body.data());
+  flatbuffers::Verifier verifier(data, body.size(), kMaxDepth, kMaxTables);
+  return verifier.VerifyBuffer<T>(nullptr) ? flatbuffers::GetRoot<T>(data) : nullptr;
+}
+
+Verified<Error> error_from(const wire::ErrorReport& report) {
+  const auto category = error_category_from(view(report.category()));
+  if (!category) {
+    return tl::unexpected(
+        fmt::format("an error of the unknown category '{}'", view(report.category())));
+  }
+  return Error{.category = *category,
+               .code = std::string(view(report.code())),
+               .message = std::string(view(report.message())),
+               .retryable = report.retryable(),
+               .exception_type = std::string(view(report.exception_type())),
+               .traceback = std::string(view(report.traceback()))};
+}
+
+}  // namespace
+
+std::span<const std::byte> RequestEncoder::encode(const Request& request) {
+  builder_.Clear();
+  flatbuffers::Offset<wire::SessionRecord> state;
+  if (request.hydrate) state = add_state(builder_, request.session, *request.state);
+  const auto args = add_value(builder_, request.args);
+  const auto session = add_string(builder_, request.session);
+  const auto command = add_string(builder_, request.command);
+  wire::RequestBuilder builder(builder_);
+  builder.add_deadline_ns(static_cast<std::uint64_t>(request.deadline.time_since_epoch().count()));
+  builder.add_version(request.state->version());
+  builder.add_state_id(request.state->state_id());
+  builder.add_command(command);
+  builder.add_args(args);
+  builder.add_session(session);
+  builder.add_state(state);
+  builder.add_attempt(request.attempt);
+  builder.add_lm_version(request.lm_version);
+  builder_.Finish(builder.Finish());
+  return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
+}
+
+std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,
+                                    std::uint32_t max_in_flight, std::uint32_t session_cache) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(wire::CreateHello(builder, epoch, add_string(builder, worker), max_in_flight,
+                                   session_cache));
+  const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {body.begin(), body.end()};
+}
+
+bool ResponseDecoder::verify_value(std::span<const std::uint8_t> value) {
+  return value.size() >= 3 &&  // the smallest FlexBuffer: a byte, its type, its width
+         flexbuffers::VerifyBuffer(value.data(), value.size(), &reuse_tracker_);
+}
+
+Verified<void> ResponseDecoder::decode(std::span<const std::byte> body, std::uint64_t epoch,
+                                       Outcome& outcome) {
+  const auto* response = verified_root<wire::Response>(body);
+  if (response == nullptr) return tl::unexpected(Violation("a response that does not verify"));
+  if (response->epoch() != epoch) {
+    return tl::unexpected(fmt::format("a response of epoch {}, not {}", response->epoch(), epoch));
+  }
+  outcome.attempt = response->attempt();
+  outcome.service_ns = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(response->service_ns()), 0, std::int64_t{3'600'000'000'000});
+  outcome.result.clear();
+  outcome.delta.clear();
+  switch (response->status()) {
+    case wire::Status::need_state:
+      outcome.status = OutcomeStatus::kNeedState;
+      return {};
+    case wire::Status::cancelled:
+      outcome.status = OutcomeStatus::kCancelled;
+      return {};
+    case wire::Status::error: {
+      if (response->error() == nullptr) return tl::unexpected(Violation("an error without a report"));
+      Verified<Error> error = error_from(*response->error());
+      if (!error) return tl::unexpected(error.error());
+      outcome.status = OutcomeStatus::kError;
+      outcome.error = std::move(*error);
+      return {};
+    }
+    case wire::Status::ok:
+      break;
+    default:
+      return tl::unexpected(Violation("a response of an unknown status"));
+  }
+  outcome.status = OutcomeStatus::kOk;
+  const auto result = bytes(response->result());
+  if (!verify_value(result)) return tl::unexpected(Violation("a result that does not verify"));
+  outcome.result.assign(result.begin(), result.end());
+  const wire::Delta* delta = response->delta();
+  if (delta == nullptr) return {};
+  if (delta->puts() != nullptr) {
+    for (const wire::Field* put : *delta->puts()) {
+      const auto value = bytes(put->value());
+      if (!verify_value(value)) return tl::unexpected(Violation("a field that does not verify"));
+      outcome.delta.puts.push_back({.key = view(put->key()), .value = value});
+    }
+  }
+  if (delta->deletes() != nullptr) {
+    for (const flatbuffers::String* key : *delta->deletes()) {
+      outcome.delta.deletes.push_back(view(key));
+    }
+  }
+  return {};
+}
+
+Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch) {
+  const auto* ready = verified_root<wire::Ready>(body);
+  if (ready == nullptr) return tl::unexpected(Violation("a ready that does not verify"));
+  if (ready->epoch() != epoch) return tl::unexpected(Violation("a ready of another epoch"));
+  return ReadyReport{.pid = ready->pid(), .python = std::string(view(ready->python()))};
+}
+
+Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch) {
+  const auto* failure = verified_root<wire::Failure>(body);
+  if (failure == nullptr) return tl::unexpected(Violation("a failure that does not verify"));
+  if (failure->epoch() != epoch) return tl::unexpected(Violation("a failure of another epoch"));
+  return error_from(*failure->error());
+}
+
+}  // namespace dspool::worker

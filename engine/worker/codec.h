@@ -1,0 +1,58 @@
+// Records and what they mean: requests into bytes, a worker's bytes into outcomes.
+//
+// Trust: what a worker wrote is verified before it is read (bounds, depth, number of tables, every
+// FlexBuffer with a reuse tracker) and refused as a whole when anything is wrong.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/worker/request.h"
+#include "tl/expected.hpp"
+
+namespace dspool::worker {
+
+class RequestEncoder {
+ public:
+  // The body of a request record; valid until the next call.
+  std::span<const std::byte> encode(const Request& request);
+
+ private:
+  flatbuffers::FlatBufferBuilder builder_;
+};
+
+std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,
+                                    std::uint32_t max_in_flight, std::uint32_t session_cache);
+
+// What is wrong with a record, in words for the log.
+using Violation = std::string;
+template <typename T>
+using Verified = tl::expected<T, Violation>;
+
+struct ReadyReport {
+  std::int32_t pid = 0;
+  std::string python;
+};
+
+// REQUIRES of all: `body` is private memory, aligned to 16 bytes.
+class ResponseDecoder {
+ public:
+  // `outcome` is overwritten, its buffers are reused; its delta looks into `body`.
+  Verified<void> decode(std::span<const std::byte> body, std::uint64_t epoch, Outcome& outcome);
+
+ private:
+  [[nodiscard]] bool verify_value(std::span<const std::uint8_t> value);
+
+  std::vector<std::uint8_t> reuse_tracker_;
+};
+
+Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch);
+Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch);
+
+}  // namespace dspool::worker

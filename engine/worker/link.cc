@@ -1,0 +1,93 @@
+#include "engine/worker/link.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
+
+namespace dspool::worker {
+
+Link::Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
+           std::unique_ptr<ipc::EngineChannel> channel)
+    : slot_(slot), name_(name), epoch_(epoch), channel_(std::move(channel)), letters_(kMaxLetters) {}
+
+Sent Link::send(const Request& request) {
+  return send_body(wire::MessageType::request, request.request_id, encoder_.encode(request));
+}
+
+bool Link::send_signal(wire::MessageType type, std::uint64_t request_id) {
+  return send_body(type, request_id, {}) == Sent::kSent;
+}
+
+bool Link::send_hello(std::uint32_t max_in_flight, std::uint32_t session_cache) {
+  const auto hello = encode_hello(epoch_, name_, max_in_flight, session_cache);
+  return send_body(wire::MessageType::hello, 0, hello) == Sent::kSent;
+}
+
+Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
+                     std::span<const std::byte> body) {
+  if (body.size() > ipc::kInlineLimitBytes) return Sent::kTooLarge;
+  const auto place = channel_->try_reserve(static_cast<std::uint32_t>(body.size()));
+  if (!place) return Sent::kFull;
+  if (!body.empty()) std::memcpy(place->data(), body.data(), body.size());
+  channel_->commit(static_cast<std::uint16_t>(type), request_id);
+  if (channel_->publish()) ring_due_ = true;
+  return Sent::kSent;
+}
+
+bool Link::take_ring_due() noexcept { return std::exchange(ring_due_, false); }
+
+std::span<Letter> Link::receive() {
+  std::size_t count = 0;
+  while (count < kMaxLetters && !violated()) {
+    Letter& letter = letters_[count];
+    ipc::RecordHeader header{};
+    const auto received = channel_->receive(header, letter.body);
+    if (received == ipc::EngineChannel::Received::kNothing) break;
+    if (received == ipc::EngineChannel::Received::kViolation) {
+      set_violation(channel_->violation());
+      break;
+    }
+    letter.type = static_cast<wire::MessageType>(header.type);
+    letter.request_id = header.request_id;
+    if (const Verified<void> verified = read(letter); !verified) {
+      set_violation(verified.error());
+      break;
+    }
+    ++count;
+  }
+  return std::span(letters_).first(count);
+}
+
+Verified<void> Link::read(Letter& letter) {
+  switch (letter.type) {
+    case wire::MessageType::response:
+      return decoder_.decode(letter.body, epoch_, letter.outcome);
+    case wire::MessageType::ready: {
+      auto ready = decode_ready(letter.body, epoch_);
+      if (!ready) return tl::unexpected(std::move(ready.error()));
+      if (std::exchange(was_ready_, true)) return tl::unexpected(Violation("a second ready"));
+      letter.ready = std::move(*ready);
+      return {};
+    }
+    case wire::MessageType::failure: {
+      auto failure = decode_failure(letter.body, epoch_);
+      if (!failure) return tl::unexpected(std::move(failure.error()));
+      letter.failure = std::move(*failure);
+      return {};
+    }
+    case wire::MessageType::pong:
+      return {};
+    default:
+      return tl::unexpected(
+          fmt::format("a record of the unknown type {}", static_cast<unsigned>(letter.type)));
+  }
+}
+
+void Link::set_violation(std::string what) {
+  if (violated()) return;
+  violation_ = std::move(what);
+  violated_.store(true, std::memory_order_release);
+}
+
+}  // namespace dspool::worker

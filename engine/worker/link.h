@@ -1,0 +1,92 @@
+// A worker as the engine talks to it: its channel at one epoch, requests in and letters out.
+//
+// Threads: sending is serialised by whoever steps the dispatcher. Receiving belongs to the holder
+// of the channel's receive token, who also owns the letters until the next `receive`.
+// Lifetime: shared by the supervisor, the reactor and callers that hold the token.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/worker/codec.h"
+#include "engine/worker/request.h"
+#include "ipc/adaptive_spin.h"
+#include "ipc/engine_channel.h"
+#include "schemas/envelope_generated.h"
+
+namespace dspool::worker {
+
+// One record from a worker, copied, verified and decoded.
+struct Letter {
+  wire::MessageType type{};
+  std::uint64_t request_id = 0;
+  Outcome outcome;      // response
+  ReadyReport ready;    // ready
+  Error failure;        // failure
+  std::vector<std::byte> body;
+};
+
+// What Link::last_pong becomes when the worker is dead.
+inline constexpr std::uint64_t kGoneForEver = ~std::uint64_t{0};
+
+class Link {
+ public:
+  static constexpr std::size_t kMaxLetters = 64;  // of one receive
+
+  Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
+       std::unique_ptr<ipc::EngineChannel> channel);
+
+  [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+  [[nodiscard]] std::string_view name() const noexcept { return name_; }
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+  [[nodiscard]] ipc::EngineChannel& channel() noexcept { return *channel_; }
+
+  // ---- sending ----
+  Sent send(const Request& request);
+  // A record without a body; false: the ring is full.
+  bool send_signal(wire::MessageType type, std::uint64_t request_id = 0);
+  bool send_hello(std::uint32_t max_in_flight, std::uint32_t session_cache);
+  // Whether the worker slept when something was published, and must be rung; asks once.
+  [[nodiscard]] bool take_ring_due() noexcept;
+
+  // ---- receiving; REQUIRES: the token ----
+  // What is there, at most kMaxLetters; valid until the next call. After a violation nothing is
+  // received any more.
+  std::span<Letter> receive();
+  // What the worker did wrong; empty: nothing so far. Any thread may ask `violated`.
+  [[nodiscard]] bool violated() const noexcept { return violated_.load(std::memory_order_acquire); }
+  [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
+  void set_violation(std::string what);
+  bool condemned = false;  // its killing is under way
+  ipc::AdaptiveSpin spin;  // of the caller that waits for an answer
+
+  // ---- set by the supervisor ----
+  int pidfd = -1;
+  std::int32_t pid = 0;
+
+  // ---- answers to pings ----
+  std::atomic<std::uint64_t> last_pong{0};  // the id of the last ping that was answered
+
+ private:
+  Sent send_body(wire::MessageType type, std::uint64_t request_id, std::span<const std::byte> body);
+  Verified<void> read(Letter& letter);
+
+  std::uint32_t slot_;
+  std::string name_;
+  std::uint64_t epoch_;
+  std::unique_ptr<ipc::EngineChannel> channel_;
+  RequestEncoder encoder_;
+  bool ring_due_ = false;
+  bool was_ready_ = false;
+  ResponseDecoder decoder_;
+  std::vector<Letter> letters_;
+  std::atomic<bool> violated_{false};
+  std::string violation_;
+};
+
+}  // namespace dspool::worker

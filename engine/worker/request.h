@@ -1,0 +1,50 @@
+// One attempt as it is sent to a worker, and what it came to, as its worker told it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "dspool/error.h"
+#include "engine/session/record.h"
+#include "engine/session/session.h"
+#include "ipc/layout.h"
+
+namespace dspool::worker {
+
+// A command's arguments, its result, all of a session's fields: each travels inline up to here.
+inline constexpr std::size_t kValueLimitBytes = ipc::kValueLimitBytes;
+
+// Views are good for the call that takes the Request only.
+struct Request {
+  std::uint64_t request_id = 0;
+  std::string_view command;
+  std::span<const std::uint8_t> args;
+  std::string_view session;  // empty: anonymous
+  std::uint32_t attempt = 0;
+  const session::Record* state = nullptr;  // version and state_id to execute on
+  bool hydrate = false;                    // send the fields too
+  session::TimePoint deadline;
+  std::uint32_t lm_version = 0;
+};
+
+enum class Sent : std::uint8_t {
+  kSent,
+  kFull,      // no room in the worker's ring until it has answered something
+  kTooLarge,  // will never fit
+};
+
+enum class OutcomeStatus : std::uint8_t { kOk, kError, kNeedState, kCancelled };
+
+// Decoded and verified, not yet believed: the dispatcher matches it with an attempt in flight.
+struct Outcome {
+  OutcomeStatus status = OutcomeStatus::kOk;
+  std::uint32_t attempt = 0;         // the attempt's number within its call
+  std::vector<std::uint8_t> result;  // one verified FlexBuffer, when kOk
+  session::Delta delta;              // when kOk; views into the record that was received
+  Error error;                       // when kError
+  std::int64_t service_ns = 0;
+};
+
+}  // namespace dspool::worker

@@ -1,0 +1,345 @@
+#include "engine/worker/supervisor.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "engine/worker/environment.h"
+#include "schemas/control_generated.h"
+
+namespace dspool::worker {
+namespace {
+
+std::vector<std::byte> encode_language_model(const LanguageModel& model, std::uint32_t version) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto name = builder.CreateString(model.model);
+  const auto base = builder.CreateString(model.api_base);
+  const auto key = builder.CreateString(model.api_key);
+  builder.Finish(wire::CreateLanguageModel(builder, version, name, base, key,
+                                           model.temperature.value_or(-1)));
+  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {bytes.begin(), bytes.end()};
+}
+
+Error error_from(const ipc::Fault& fault) {
+  const bool no_memory = fault.kind == ipc::FaultKind::kNoMemory;
+  return {.category = ErrorCategory::kInitialization,
+          .code = no_memory ? "channel_no_memory" : "spawn_failed",
+          .message = no_memory ? fmt::format("no memory for a worker's channel: {}; lower "
+                                             "worker.ring_bytes or pool_size",
+                                             fault.what)
+                               : fmt::format("a worker could not be started: {}; check "
+                                             "worker.python and the limits of this process",
+                                             fault.what)};
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> names,
+                       const telemetry::Log& log, telemetry::Metrics& metrics)
+    : config_(config),
+      names_(names),
+      log_(log),
+      metrics_(metrics),
+      slots_(names.size()),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Supervisor::~Supervisor() {
+  if (thread_.joinable()) shut_down(std::chrono::milliseconds(0));
+  ::close(wake_);
+}
+
+void Supervisor::start(std::uint32_t count, LinkListener& listener) {
+  listener_ = &listener;
+  for (std::uint32_t slot = 0; slot < count; ++slot) {
+    slots_[slot].wanted = true;
+    slots_[slot].start_at = Clock::now();
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+void Supervisor::post(Command command) {
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  ::eventfd_write(wake_, 1);
+}
+
+void Supervisor::add(std::uint32_t slot) {
+  post([this, slot] {
+    if (stopping_ || slots_[slot].wanted) return;
+    slots_[slot].wanted = true;
+    if (!slots_[slot].link) slots_[slot].start_at = Clock::now();
+  });
+}
+
+void Supervisor::retire(std::uint32_t slot, std::uint64_t epoch) {
+  post([this, slot, epoch] {
+    if (is_current(slot, epoch)) slots_[slot].wanted = false;
+  });
+}
+
+void Supervisor::ready(std::uint32_t slot, std::uint64_t epoch) {
+  post([this, slot, epoch] {
+    if (!is_current(slot, epoch)) return;
+    Slot& place = slots_[slot];
+    place.was_ready = true;
+    place.pause = std::chrono::milliseconds(0);
+    log_.info("{} is ready (pid {}, epoch {})", names_[slot], place.process->pid(), epoch);
+    const std::lock_guard lock(mutex_);
+    ++ready_;
+    changed_.notify_all();
+  });
+}
+
+void Supervisor::failed(std::uint32_t slot, std::uint64_t epoch, Error why) {
+  post([this, slot, epoch, why = std::move(why)]() mutable {
+    if (is_current(slot, epoch)) slots_[slot].failure = std::move(why);
+  });
+}
+
+void Supervisor::lost(std::uint32_t slot, std::uint64_t epoch) {
+  post([this, slot, epoch] { bury(slot, epoch); });
+}
+
+void Supervisor::kill(std::uint32_t slot, std::uint64_t epoch, std::string_view why) {
+  post([this, slot, epoch, why = std::string(why)] {
+    if (!is_current(slot, epoch)) return;
+    log_.warning("{} is killed: {}", names_[slot], why);
+    slots_[slot].process->kill_group(SIGKILL);
+  });
+}
+
+std::uint32_t Supervisor::set_lm(const LanguageModel& model) {
+  const std::lock_guard lock(lm_mutex_);
+  lm_message_ = encode_language_model(model, ++lm_version_);
+  for (const auto& link : lm_links_) {
+    // A worker that has hung up is dying; whoever replaces it is given the model at its start.
+    if (const auto sent = link->channel().send_control(lm_message_); !sent) {
+      log_.debug("{} was not told the language model: {}", link->name(), sent.error().what);
+    }
+  }
+  return lm_version_;
+}
+
+Result<void> Supervisor::wait_first_ready(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [this] { return ready_ != 0 || first_failure_; });
+  if (ready_ != 0) return {};
+  if (first_failure_) return tl::unexpected(*first_failure_);
+  return tl::unexpected(Error{
+      .category = ErrorCategory::kInitialization,
+      .code = "start_timeout",
+      .message = fmt::format("no worker was ready within {} ms: see what they print in the log, or "
+                             "raise worker.start_timeout",
+                             patience.count())});
+}
+
+bool Supervisor::wait_ready(std::uint32_t count, std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, patience, [&] { return ready_ >= count; });
+}
+
+void Supervisor::shut_down(std::chrono::milliseconds patience) {
+  if (!thread_.joinable()) return;
+  post([this, patience] {
+    stopping_ = true;
+    for (Slot& slot : slots_) {
+      slot.wanted = false;
+      slot.start_at.reset();
+      if (slot.process && !slot.was_ready) slot.process->kill_group(SIGKILL);
+    }
+    kill_at_ = Clock::now() + patience;
+  });
+  thread_.join();
+}
+
+// ---- the thread ----
+
+void Supervisor::run() {
+  for (;;) {
+    std::deque<Command> commands;
+    {
+      const std::lock_guard lock(mutex_);
+      commands.swap(commands_);
+    }
+    for (const Command& command : commands) command();
+    act_on_time();
+    const bool none = std::ranges::none_of(slots_, [](const Slot& s) { return s.link != nullptr; });
+    if (stopping_ && none) break;
+    wait_for_events(next_due());
+    read_outputs();
+  }
+}
+
+std::optional<Supervisor::Clock::time_point> Supervisor::next_due() const {
+  std::optional<Clock::time_point> due = kill_at_;
+  const auto consider = [&due](Clock::time_point at) { due = due ? std::min(*due, at) : at; };
+  for (const Slot& slot : slots_) {
+    if (slot.start_at) consider(*slot.start_at);
+    if (slot.link && !slot.was_ready) consider(slot.started + config_.start_timeout);
+  }
+  return due;
+}
+
+void Supervisor::act_on_time() {
+  const auto now = Clock::now();
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.start_at && *slot.start_at <= now) spawn(i);
+    if (slot.link && !slot.was_ready && slot.started + config_.start_timeout <= now) {
+      slot.started = now;  // once
+      slot.failure = Error{.category = ErrorCategory::kInitialization,
+                           .code = "start_timeout",
+                           .message = fmt::format("{} was not ready within {} ms and was killed: "
+                                                  "raise worker.start_timeout",
+                                                  names_[i], config_.start_timeout.count())};
+      slot.process->kill_group(SIGKILL);
+    }
+  }
+  if (kill_at_ && *kill_at_ <= now) {
+    kill_at_.reset();
+    for (const Slot& slot : slots_) {
+      if (slot.process) slot.process->kill_group(SIGKILL);
+    }
+  }
+}
+
+void Supervisor::wait_for_events(std::optional<Clock::time_point> until) {
+  std::vector<pollfd> watched{{.fd = wake_, .events = POLLIN, .revents = 0}};
+  for (const Slot& slot : slots_) {
+    if (slot.output) slot.output->watch(watched);
+  }
+  timespec timeout{};
+  if (until) {
+    const auto left = std::max(Clock::duration::zero(), *until - Clock::now());
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    timeout = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+  }
+  ::ppoll(watched.data(), watched.size(), until ? &timeout : nullptr, nullptr);
+  eventfd_t ignored = 0;
+  ::eventfd_read(wake_, &ignored);
+}
+
+void Supervisor::read_outputs() {
+  for (const Slot& slot : slots_) {
+    if (slot.output) slot.output->drain();
+  }
+}
+
+bool Supervisor::is_current(std::uint32_t slot, std::uint64_t epoch) const noexcept {
+  return slots_[slot].link && slots_[slot].link->epoch() == epoch;
+}
+
+void Supervisor::spawn(std::uint32_t slot) {
+  Slot& place = slots_[slot];
+  place.start_at.reset();
+  if (const Result<void> spawned = try_spawn(slot); !spawned) {
+    report_start_failure(slot, spawned.error());
+    return;
+  }
+  if (place.started_before) metrics_.worker_restarts.add(1);
+  place.started_before = true;
+}
+
+Result<void> Supervisor::try_spawn(std::uint32_t slot) {
+  const std::uint64_t epoch = ++epochs_;
+  auto channel = ipc::EngineChannel::create(
+      epoch, {.request_bytes = config_.ring_bytes, .response_bytes = config_.ring_bytes});
+  if (!channel) return tl::unexpected(error_from(channel.error()));
+  auto link = std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel));
+  link->spin.set_limit(std::chrono::microseconds(config_.spin_us));
+  link->send_hello(config_.max_in_flight, config_.session_cache);
+  auto process = ipc::ChildProcess::spawn(
+      {.program = config_.python,
+       .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter, "--spin-us",
+                     fmt::format("{}", config_.spin_us)},
+       .environment = worker_environment(config_, environ),
+       .descriptors = link->channel().child_descriptors()});
+  if (!process) return tl::unexpected(error_from(process.error()));
+  link->channel().close_child_ends();
+  link->pidfd = (*process)->pidfd();
+  link->pid = (*process)->pid();
+  {
+    const std::lock_guard lock(lm_mutex_);
+    lm_links_.push_back(link);
+    // The socket's buffer is empty, so this cannot fail for want of room.
+    if (lm_version_ != 0) static_cast<void>(link->channel().send_control(lm_message_));
+  }
+  Slot& place = slots_[slot];
+  place.link = link;
+  place.process = std::move(*process);
+  place.output = std::make_unique<Output>(
+      names_[slot], log_, place.process->standard_output(), place.process->standard_error());
+  place.was_ready = false;
+  place.failure.reset();
+  place.started = Clock::now();
+  listener_->opened(std::move(link));
+  return {};
+}
+
+// The worker's descriptors are closed here, the last of it is read, and what comes next is decided.
+void Supervisor::bury(std::uint32_t slot, std::uint64_t epoch) {
+  if (!is_current(slot, epoch)) return;
+  Slot& place = slots_[slot];
+  const auto status = place.process->try_reap();
+  const std::string how = status ? status->describe() : "still running";
+  read_outputs();
+  place.output->flush();
+  {
+    const std::lock_guard lock(lm_mutex_);
+    std::erase(lm_links_, place.link);
+  }
+  std::optional<Error> failure = std::move(place.failure);
+  if (!place.was_ready && !failure) failure = died_before_ready(slot, how);
+  place.link.reset();
+  place.output.reset();
+  place.process.reset();
+  if (place.was_ready) {
+    const std::lock_guard lock(mutex_);
+    --ready_;
+  }
+  if (!place.wanted) return;
+  if (place.was_ready) {
+    log_.warning("{} ended ({}) and is replaced", names_[slot], how);
+    place.start_at = Clock::now();
+  } else {
+    report_start_failure(slot, std::move(*failure));
+  }
+}
+
+Error Supervisor::died_before_ready(std::uint32_t slot, const std::string& how) const {
+  const std::string words = slots_[slot].output->last_words();
+  std::string message = fmt::format("{} ended before it was ready ({})", names_[slot], how);
+  message += words.empty() ? std::string("; it printed nothing")
+                           : fmt::format("; its last words: {}", words);
+  message += words.find("No module named dspool_worker") != std::string::npos
+                 ? "; install the package for this interpreter, or name its folder in "
+                   "worker.python_path"
+                 : "; check worker.python and worker.adapter";
+  return {.category = ErrorCategory::kInitialization,
+          .code = "worker_died",
+          .message = std::move(message),
+          .worker = names_[slot]};
+}
+
+void Supervisor::report_start_failure(std::uint32_t slot, Error why) {
+  Slot& place = slots_[slot];
+  place.pause = place.pause.count() == 0 ? kFirstPause : std::min(place.pause * 2, kMaxPause);
+  place.start_at = Clock::now() + place.pause;
+  why.worker = names_[slot];
+  log_.error("{} could not start, next try in {} ms: {}", names_[slot], place.pause.count(),
+             why.describe());
+  listener_->start_failed(why);
+  const std::lock_guard lock(mutex_);
+  if (!first_failure_) first_failure_ = std::move(why);
+  changed_.notify_all();
+}
+
+}  // namespace dspool::worker

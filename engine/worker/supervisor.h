@@ -1,0 +1,143 @@
+// Starts, replaces and ends workers. One thread spawns them all and lives as long as they may
+// (PDEATHSIG fires when the spawning thread ends); the same thread reads what they print.
+//
+// What it owns of a worker: the process, its output, its place in the restart schedule. Who is
+// ready and what is in flight is the dispatcher's business; the supervisor hears of a worker's
+// readiness and death from the reactor.
+//
+// Crash: a worker that dies after it was ready is replaced at once; one that dies before, after
+// a pause that doubles up to kMaxPause.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dspool/call.h"
+#include "dspool/config.h"
+#include "dspool/error.h"
+#include "engine/telemetry/log.h"
+#include "engine/telemetry/metrics.h"
+#include "engine/worker/link.h"
+#include "engine/worker/output.h"
+#include "ipc/child_process.h"
+
+namespace dspool::worker {
+
+// Told from the supervisor's thread.
+class LinkListener {
+ public:
+  LinkListener() = default;
+  LinkListener(const LinkListener&) = delete;
+  LinkListener& operator=(const LinkListener&) = delete;
+  virtual ~LinkListener() = default;
+
+  // A worker was spawned; its channel and pidfd are to be watched from now on.
+  virtual void opened(std::shared_ptr<Link> link) = 0;
+  // A worker could not be started; another try follows.
+  virtual void start_failed(const Error& why) = 0;
+};
+
+class Supervisor {
+ public:
+  // `names` names one worker a slot and outlives *this, as do `log` and `metrics`.
+  Supervisor(const WorkerConfig& config, std::span<const std::string> names,
+             const telemetry::Log& log, telemetry::Metrics& metrics);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Starts the thread and the workers of the first `count` slots. `listener` outlives *this.
+  void start(std::uint32_t count, LinkListener& listener);
+  // Adds a worker in `slot`, or stops one there for good after it has drained.
+  void add(std::uint32_t slot);
+  void retire(std::uint32_t slot, std::uint64_t epoch);
+
+  // ---- what the reactor tells ----
+  void ready(std::uint32_t slot, std::uint64_t epoch);
+  // The worker has said why it cannot start; its death follows.
+  void failed(std::uint32_t slot, std::uint64_t epoch, Error why);
+  // The worker died and nobody holds its descriptors any more.
+  void lost(std::uint32_t slot, std::uint64_t epoch);
+
+  // Kills the worker if it is still of this epoch.
+  void kill(std::uint32_t slot, std::uint64_t epoch, std::string_view why);
+  // Hands the model to every worker, now and later. Returns its version, which grows.
+  std::uint32_t set_lm(const LanguageModel& model);
+
+  // Waits until a worker is ready, or the first one could not start: then its error.
+  Result<void> wait_first_ready(std::chrono::milliseconds patience);
+  // Waits until `count` workers are ready at once; false after `patience`.
+  bool wait_ready(std::uint32_t count, std::chrono::milliseconds patience);
+  // Starts no worker any more, waits for those there are, and kills them after `patience`. The
+  // reactor must go on telling of deaths until this returns.
+  void shut_down(std::chrono::milliseconds patience);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kFirstPause{100};
+  static constexpr std::chrono::milliseconds kMaxPause{10'000};
+
+  // A place for a worker, used by the supervisor's thread only.
+  struct Slot {
+    std::shared_ptr<Link> link;  // null: none lives here
+    std::unique_ptr<ipc::ChildProcess> process;
+    std::unique_ptr<Output> output;
+    bool wanted = false;
+    bool was_ready = false;
+    bool started_before = false;
+    std::optional<Error> failure;
+    std::chrono::milliseconds pause{0};
+    std::optional<Clock::time_point> start_at;  // the next start
+    Clock::time_point started;
+  };
+  using Command = std::function<void()>;
+
+  void post(Command command);
+  void run();
+  void wait_for_events(std::optional<Clock::time_point> until);
+  void read_outputs();
+  [[nodiscard]] std::optional<Clock::time_point> next_due() const;
+  void act_on_time();
+  void spawn(std::uint32_t slot);
+  Result<void> try_spawn(std::uint32_t slot);
+  void bury(std::uint32_t slot, std::uint64_t epoch);
+  void report_start_failure(std::uint32_t slot, Error why);
+  [[nodiscard]] Error died_before_ready(std::uint32_t slot, const std::string& how) const;
+  [[nodiscard]] bool is_current(std::uint32_t slot, std::uint64_t epoch) const noexcept;
+
+  const WorkerConfig config_;
+  std::span<const std::string> names_;
+  const telemetry::Log& log_;
+  telemetry::Metrics& metrics_;
+  LinkListener* listener_ = nullptr;
+  std::vector<Slot> slots_;
+  std::uint64_t epochs_ = 0;
+  bool stopping_ = false;
+  std::optional<Clock::time_point> kill_at_;
+
+  std::mutex mutex_;  // guards what follows; never held while anything else is locked
+  std::condition_variable changed_;
+  std::deque<Command> commands_;
+  std::uint32_t ready_ = 0;
+  std::optional<Error> first_failure_;
+
+  std::mutex lm_mutex_;  // guards what follows; control sockets are written under it, in order
+  std::vector<std::byte> lm_message_;
+  std::uint32_t lm_version_ = 0;
+  std::vector<std::shared_ptr<Link>> lm_links_;
+
+  int wake_;  // eventfd
+  std::thread thread_;
+};
+
+}  // namespace dspool::worker

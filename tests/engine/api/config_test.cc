@@ -1,0 +1,330 @@
+#include "dspool/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+namespace dspool {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// The message of the error that `text` is refused with.
+std::string refusal(std::string_view text) {
+  const auto config = Config::parse_toml(text, "pool.toml");
+  if (config) return "accepted";
+  EXPECT_EQ(config.error().category, ErrorCategory::kInitialization);
+  EXPECT_EQ(config.error().code, "invalid_config");
+  return config.error().message;
+}
+
+std::string refusal(const Config& config) {
+  const auto valid = config.validate();
+  if (valid) return "accepted";
+  EXPECT_EQ(valid.error().category, ErrorCategory::kInitialization);
+  EXPECT_EQ(valid.error().code, "invalid_config");
+  return valid.error().message;
+}
+
+TEST(ConfigTest, ReadsEveryKey) {
+  const Config config = Config::parse_toml(R"(
+    pooling_enabled = false
+    pool_mode = "test"
+    pool_size = 7
+    overflow = 0
+    checkout_timeout = 1
+    operation_timeout = 90_000
+    affinity = "off"
+    session_queue_limit = 3
+    queue_limit = 100
+    history_events = 1000
+    log_level = "debug"
+    [worker]
+    adapter = "package.module:Class"
+    python = "/opt/python/bin/python3"
+    python_path = ["/a", "b c"]
+    max_in_flight = 256
+    pipeline = 64
+    session_cache = 1
+    ring_bytes = 262144
+    start_timeout = 5000
+    cancel_grace = 250
+  )")
+                            .value();
+  EXPECT_FALSE(config.pooling_enabled);
+  EXPECT_EQ(config.pool_mode, PoolMode::kTest);
+  EXPECT_EQ(config.pool_size, 7);
+  EXPECT_EQ(config.overflow, 0);
+  EXPECT_EQ(config.checkout_timeout, milliseconds(1));
+  EXPECT_EQ(config.operation_timeout, milliseconds(90'000));
+  EXPECT_EQ(config.affinity, Affinity::kOff);
+  EXPECT_EQ(config.session_queue_limit, 3);
+  EXPECT_EQ(config.queue_limit, 100);
+  EXPECT_EQ(config.history_events, 1000);
+  EXPECT_EQ(config.log_level, LogLevel::kDebug);
+  EXPECT_EQ(config.worker.adapter, "package.module:Class");
+  EXPECT_EQ(config.worker.python, "/opt/python/bin/python3");
+  EXPECT_EQ(config.worker.python_path, (std::vector<std::string>{"/a", "b c"}));
+  EXPECT_EQ(config.worker.max_in_flight, 256);
+  EXPECT_EQ(config.worker.pipeline, 64);
+  EXPECT_EQ(config.worker.session_cache, 1);
+  EXPECT_EQ(config.worker.ring_bytes, 262'144);
+  EXPECT_EQ(config.worker.start_timeout, milliseconds(5000));
+  EXPECT_EQ(config.worker.cancel_grace, milliseconds(250));
+  EXPECT_EQ(refusal(config), "accepted");
+}
+
+TEST(ConfigTest, ReadsEveryWord) {
+  const std::pair<std::string, LogLevel> levels[] = {{"debug", LogLevel::kDebug},
+                                                     {"info", LogLevel::kInfo},
+                                                     {"warning", LogLevel::kWarning},
+                                                     {"error", LogLevel::kError},
+                                                     {"off", LogLevel::kOff}};
+  for (const auto& [word, level] : levels) {
+    EXPECT_EQ(Config::parse_toml("log_level = '" + word + "'")->log_level, level);
+  }
+  const std::pair<std::string, PoolMode> modes[] = {{"default", PoolMode::kDefault},
+                                                    {"development", PoolMode::kDevelopment},
+                                                    {"test", PoolMode::kTest},
+                                                    {"production", PoolMode::kProduction}};
+  for (const auto& [word, mode] : modes) {
+    EXPECT_EQ(Config::parse_toml("pool_mode = '" + word + "'")->pool_mode, mode);
+  }
+  EXPECT_EQ(Config::parse_toml("affinity = 'hint'")->affinity, Affinity::kHint);
+}
+
+TEST(ConfigTest, OfAnEmptyTextIsTheDefault) {
+  const Config config = Config::parse_toml("# nothing\n[worker]\n").value();
+  EXPECT_EQ(config.pool_size, Config{}.pool_size);
+  EXPECT_EQ(config.worker.adapter, Config{}.worker.adapter);
+  EXPECT_EQ(refusal(Config{}), "accepted");
+}
+
+TEST(ConfigTest, AModeSetsTheDefaultsAndTheTextWins) {
+  const Config test = Config::parse_toml("pool_mode = 'test'").value();
+  EXPECT_EQ(test.pool_size, 2);
+  const Config larger = Config::parse_toml("pool_size = 3\npool_mode = 'test'").value();
+  EXPECT_EQ(larger.pool_size, 3);
+  EXPECT_EQ(larger.pool_mode, PoolMode::kTest);
+}
+
+TEST(ConfigTest, ModesSizeThePool) {
+  const std::uint32_t cores = std::max(1U, std::thread::hardware_concurrency());
+  EXPECT_EQ(Config::for_mode(PoolMode::kDefault).pool_size, 4);
+  EXPECT_EQ(Config::for_mode(PoolMode::kDevelopment).pool_size, 2);
+  EXPECT_EQ(Config::for_mode(PoolMode::kTest).pool_size, 2);
+  const Config production = Config::for_mode(PoolMode::kProduction);
+  EXPECT_EQ(production.pool_size, std::min(2 * cores, 1024U));
+  EXPECT_EQ(production.overflow, std::min(cores, 1024U));
+  EXPECT_EQ(production.checkout_timeout, milliseconds(5000));
+  for (const PoolMode mode :
+       {PoolMode::kDefault, PoolMode::kDevelopment, PoolMode::kTest, PoolMode::kProduction}) {
+    EXPECT_EQ(Config::for_mode(mode).pool_mode, mode);
+    EXPECT_EQ(refusal(Config::for_mode(mode)), "accepted");
+  }
+}
+
+TEST(UnknownKeyTest, IsToldWithItsLineAndTheNearestKey) {
+  EXPECT_EQ(refusal("pool_size = 4\npool_sise = 4\n"),
+            "pool.toml:2: pool_sise is unknown, the nearest known key is pool_size");
+  EXPECT_EQ(refusal("[worker]\n\nadaptor = 'a:B'\n"),
+            "pool.toml:3: worker.adaptor is unknown, the nearest known key is worker.adapter");
+  EXPECT_THAT(refusal("[wroker]\nadapter = 'a:B'"),
+              HasSubstr("the nearest known key is worker.adapter"));
+}
+
+TEST(UnknownKeyTest, InTheWrongTableIsToldTheRightOne) {
+  EXPECT_EQ(refusal("adapter = 'a:B'"),
+            "pool.toml:1: adapter is unknown, the nearest known key is worker.adapter");
+  EXPECT_EQ(refusal("[worker]\npool_size = 4"),
+            "pool.toml:2: worker.pool_size is unknown, the nearest known key is pool_size");
+}
+
+TEST(UnknownKeyTest, OfTheOldPoolIsToldItsSuccessor) {
+  const std::pair<std::string, std::string> successors[] = {
+      {"python_executable", "python_executable is now worker.python"},
+      {"default_timeout", "default_timeout is now operation_timeout"},
+      {"timeout", "timeout is now operation_timeout"},
+      {"max_overflow", "max_overflow is now overflow"},
+      {"worker_module", "worker_module is gone, every worker is supervised: remove it"},
+      {"failure_threshold", "circuit breaker, which this version does not have: remove it"},
+      {"success_threshold", "circuit breaker, which this version does not have: remove it"},
+      {"error_rate_threshold", "alerts, which this version does not have: remove it"},
+      {"alert_destinations", "alerts, which this version does not have: remove it"}};
+  for (const auto& [key, successor] : successors) {
+    EXPECT_THAT(refusal("\n" + key + " = 1"),
+                AllOf(StartsWith("pool.toml:2: "), HasSubstr(successor)));
+  }
+  EXPECT_THAT(refusal("[circuit_breaker]\nfailure_threshold = 5"),
+              HasSubstr("circuit_breaker.failure_threshold configured the old pool's circuit"));
+}
+
+TEST(UnknownKeyTest, OfTheOldPoolThatIsKeptIsNoError) {
+  EXPECT_EQ(
+      refusal("pooling_enabled = true\npool_size = 4\noverflow = 2\npool_mode = 'production'\n"
+              "checkout_timeout = 5_000\noperation_timeout = 30_000\n"),
+      "accepted");
+}
+
+TEST(UnknownKeyTest, MeetsEmptyTablesAndTheWorkerThatIsNone) {
+  EXPECT_THAT(refusal("[circuit_breaker]"), HasSubstr("circuit_breaker is unknown"));
+  EXPECT_THAT(refusal("worker = 3"), HasSubstr("worker is a table: write [worker]"));
+  EXPECT_THAT(refusal("[[worker]]\npython = '/p'"), HasSubstr("worker is a table"));
+  EXPECT_THAT(refusal("[pool_size]\nx = 1"), HasSubstr("pool_size.x is unknown"));
+}
+
+TEST(ImpossibleValueTest, OfTheWrongTypeIsToldWithItsLineAndWhatIsAllowed) {
+  EXPECT_EQ(refusal("\npool_size = 'four'"),
+            "pool.toml:2: pool_size = 'four': it must be an integer from 1 to 1024");
+  EXPECT_THAT(refusal("pool_size = 4.0"), HasSubstr("pool_size = 4.0: it must be an integer"));
+  EXPECT_THAT(refusal("pool_size = true"), HasSubstr("pool_size = true: it must be an integer"));
+  EXPECT_THAT(refusal("pooling_enabled = 1"), HasSubstr("it must be true or false"));
+  EXPECT_THAT(refusal("checkout_timeout = '5s'"), HasSubstr("an integer, milliseconds, from 1 to"));
+  EXPECT_THAT(refusal("pool_mode = 'prod'"),
+              HasSubstr("pool_mode = 'prod': it must be one of default, development, test, "
+                        "production"));
+  EXPECT_THAT(refusal("affinity = false"), HasSubstr("it must be one of hint, off"));
+  EXPECT_THAT(refusal("log_level = 'warn'"),
+              HasSubstr("it must be one of debug, info, warning, error, off"));
+  EXPECT_THAT(refusal("[worker]\npython_path = '/a'"), HasSubstr("it must be a list of strings"));
+  EXPECT_THAT(refusal("[worker]\npython_path = ['/a', 1]"),
+              HasSubstr("worker.python_path = [ '/a', 1 ]: it must be a list of strings"));
+  EXPECT_THAT(refusal("pool_size = {}"), HasSubstr("it must be an integer"));
+}
+
+TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
+  EXPECT_EQ(refusal("pool_size = 0"),
+            "pool.toml:1: pool_size = 0: it must be an integer from 1 to 1024");
+  const std::string outside[] = {"pool_size = 1025",
+                                 "pool_size = -1",
+                                 "pool_size = 4294967297",
+                                 "overflow = -1",
+                                 "overflow = 1025",
+                                 "checkout_timeout = 0",
+                                 "checkout_timeout = -1",
+                                 "operation_timeout = 0",
+                                 "operation_timeout = 604800001",
+                                 "session_queue_limit = 0",
+                                 "queue_limit = 0",
+                                 "history_events = -1",
+                                 "worker.max_in_flight = 0",
+                                 "worker.max_in_flight = 257",
+                                 "worker.pipeline = 0",
+                                 "worker.pipeline = 65",
+                                 "worker.session_cache = 0",
+                                 "worker.ring_bytes = 131072",
+                                 "worker.ring_bytes = 2147483648",
+                                 "worker.start_timeout = 0",
+                                 "worker.cancel_grace = 0"};
+  for (const std::string& text : outside) {
+    EXPECT_THAT(refusal(text), AllOf(StartsWith("pool.toml:1: " + text + ": it must be an integer"),
+                                     HasSubstr("from "), HasSubstr(" to ")));
+  }
+}
+
+TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
+  EXPECT_THAT(refusal("worker.ring_bytes = 300000"), HasSubstr("that is a power of two"));
+  for (const std::string path : {"", "python3", "./python", "\\u0000"}) {
+    EXPECT_THAT(refusal("worker.python = \"" + path + "\""), HasSubstr("the absolute path of an"));
+  }
+  for (const std::string adapter :
+       {"", ":", "module", "module:", ":Class", "a:b:C", ".a:C", "a.:C", "a..b:C", "a:C.D", "1a:C",
+        "a b:C", "a:C ", "ä:C", "../a:C", "a:C()"}) {
+    EXPECT_THAT(refusal("worker.adapter = '" + adapter + "'"), HasSubstr("package.module:Class"))
+        << adapter;
+  }
+  for (const std::string adapter : {"a:C", "_a.b2.c_d:_Class9"}) {
+    EXPECT_EQ(refusal("worker.adapter = '" + adapter + "'"), "accepted");
+  }
+  for (const std::string entry : {"", "/a:/b"}) {
+    EXPECT_THAT(refusal("worker.python_path = ['/x', '" + entry + "']"),
+                HasSubstr("none of them empty or with a ':'"));
+  }
+}
+
+TEST(ImpossibleValueTest, ThatStandsFirstInTheTextIsTold) {
+  EXPECT_THAT(refusal("queue_limit = 0\npool_size = 0\naffinity = 1"),
+              HasSubstr(":1: queue_limit"));
+  EXPECT_THAT(refusal("zzz = 0\npool_size = 0"), HasSubstr(":1: zzz"));
+}
+
+TEST(ImpossibleValueTest, InAConfigMadeInCodeIsTold) {
+  Config config;
+  config.pool_size = 0;
+  EXPECT_EQ(refusal(config), "pool_size = 0: it must be an integer from 1 to 1024");
+  config = {};
+  config.operation_timeout = milliseconds(-5);
+  EXPECT_THAT(refusal(config), StartsWith("operation_timeout = -5: it must be an integer"));
+  config = {};
+  config.worker.python = "python3";
+  EXPECT_EQ(refusal(config),
+            "worker.python = \"python3\": it must be a string, the absolute path of an "
+            "interpreter");
+  config = {};
+  config.worker.python_path = {"/a", ""};
+  EXPECT_THAT(refusal(config), HasSubstr("worker.python_path = [\"/a\", \"\"]"));
+  config = {};
+  config.log_level = static_cast<LogLevel>(9);
+  EXPECT_THAT(refusal(config), HasSubstr("log_level = 9: it must be one of debug"));
+  config = {};
+  config.history_events = std::size_t{1} << 63;
+  EXPECT_THAT(refusal(config), HasSubstr("history_events = 9223372036854775808"));
+}
+
+TEST(ConfigTest, ACheckoutMayBeAllowedLongerThanAnOperation) {
+  EXPECT_EQ(refusal("checkout_timeout = 60000\noperation_timeout = 1000"), "accepted");
+}
+
+TEST(ConfigTest, OfATextThatIsNotTomlIsToldWithItsLine) {
+  EXPECT_THAT(refusal("pool_size = 4\npool_size 5\n"),
+              StartsWith("pool.toml:2: this is not TOML: "));
+  EXPECT_THAT(refusal("a = 1\nb = 2\na = 3"), StartsWith("pool.toml:3: this is not TOML: "));
+  EXPECT_THAT(refusal("pool_size = \xFF"), StartsWith("pool.toml:1: this is not TOML: "));
+  EXPECT_THAT(refusal("a = " + std::string(100'000, '[')), HasSubstr("this is not TOML: "));
+}
+
+class ConfigFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = std::filesystem::path(testing::TempDir()) /
+            ("dspool_config_test." + std::to_string(getpid()) + ".toml");
+  }
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  std::filesystem::path path_;
+};
+
+TEST_F(ConfigFileTest, IsReadWhole) {
+  std::ofstream(path_) << std::string(10'000, '#') << "\npool_size = 9\n";
+  EXPECT_EQ(Config::load(path_).value().pool_size, 9);
+}
+
+TEST_F(ConfigFileTest, IsNamedInErrors) {
+  std::ofstream(path_) << "\npool_size = 0\n";
+  const auto config = Config::load(path_);
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().message, StartsWith(path_.string() + ":2: pool_size = 0"));
+}
+
+TEST_F(ConfigFileTest, ThatCannotBeReadIsAnError) {
+  const auto missing = Config::load(path_);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, "invalid_config");
+  EXPECT_EQ(missing.error().message,
+            "cannot read " + path_.string() + ": No such file or directory");
+  const auto directory = Config::load(testing::TempDir());
+  ASSERT_FALSE(directory);
+  EXPECT_THAT(directory.error().message, HasSubstr("Is a directory"));
+}
+
+}  // namespace
+}  // namespace dspool

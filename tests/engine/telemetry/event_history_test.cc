@@ -1,0 +1,70 @@
+#include "engine/telemetry/event_history.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace dspool::telemetry {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+Event event(std::uint64_t call) {
+  return {.kind = EventKind::kCallArrived, .call = call, .session = "a", .detail = {}};
+}
+
+std::vector<std::uint64_t> calls_of(const History& history) {
+  std::vector<std::uint64_t> calls;
+  for (const Event& each : history.events) calls.push_back(each.call);
+  return calls;
+}
+
+TEST(EventHistoryTest, KeepsNothingWithoutCapacity) {
+  EventHistory history(0);
+  EXPECT_FALSE(history.enabled());
+  history.record(event(1));
+  EXPECT_THAT(history.snapshot().events, IsEmpty());
+  EXPECT_EQ(history.snapshot().dropped, 0U);
+}
+
+TEST(EventHistoryTest, KeepsTheOrder) {
+  EventHistory history(3);
+  EXPECT_TRUE(history.enabled());
+  history.record(event(1));
+  history.record(event(2));
+  EXPECT_THAT(calls_of(history.snapshot()), ElementsAre(1, 2));
+}
+
+TEST(EventHistoryTest, DropsTheOldestAndSaysHowMany) {
+  EventHistory history(3);
+  for (std::uint64_t call = 1; call <= 3; ++call) history.record(event(call));
+  EXPECT_EQ(history.snapshot().dropped, 0U);
+  for (std::uint64_t call = 4; call <= 8; ++call) history.record(event(call));
+  const History snapshot = history.snapshot();
+  EXPECT_THAT(calls_of(snapshot), ElementsAre(6, 7, 8));
+  EXPECT_EQ(snapshot.dropped, 5U);
+}
+
+TEST(EventHistoryTest, TakesEventsFromAllThreads) {
+  constexpr std::uint64_t kThreads = 4;
+  constexpr std::uint64_t kEvents = 1'000;
+  EventHistory history(100);
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint64_t i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        for (std::uint64_t n = 0; n < kEvents; ++n) history.record(event(n));
+      });
+    }
+    EXPECT_LE(history.snapshot().events.size(), 100U);
+  }
+  const History snapshot = history.snapshot();
+  EXPECT_EQ(snapshot.events.size() + snapshot.dropped, kThreads * kEvents);
+}
+
+}  // namespace
+}  // namespace dspool::telemetry

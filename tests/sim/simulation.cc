@@ -1,0 +1,331 @@
+#include "tests/sim/simulation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/history_checker.h"
+
+namespace dspool::sim {
+namespace {
+
+using dispatch::Outcome;
+using dispatch::OutcomeStatus;
+using dispatch::Sent;
+using std::chrono::milliseconds;
+
+constexpr nanoseconds kMeanService = milliseconds(2);
+constexpr nanoseconds kMeanBetweenArrivals = std::chrono::microseconds(900);
+constexpr nanoseconds kMeanBetweenDeaths = milliseconds(60);
+constexpr milliseconds kGrace{40};
+constexpr std::size_t kRingRoom = 6;
+constexpr std::size_t kCacheRoom = 8;
+// The wheel's tick, and the step that an event may take.
+constexpr nanoseconds kLateness = milliseconds(3);
+
+dispatch::Limits limits(const Options& options) {
+  return {.max_in_flight = options.max_in_flight,
+          .pipeline = 8,
+          .session_queue = 64,
+          .queue = 200,
+          .checkout_timeout = milliseconds(150),
+          .cancel_grace = kGrace,
+          .affinity = options.affinity};
+}
+
+std::vector<std::string> names(std::uint32_t count) {
+  std::vector<std::string> result;
+  for (std::uint32_t i = 0; i < count; ++i) result.push_back(fmt::format("sim-{}", i));
+  return result;
+}
+
+std::uint64_t value_of(const session::Record& record) {
+  const session::Field* field = record.find("value");
+  if (field == nullptr) return 0;
+  auto value = Value::from_bytes({field->value.begin(), field->value.end()});
+  return static_cast<std::uint64_t>(value.value().as_int64());
+}
+
+}  // namespace
+
+Result<void> FlakyStore::commit(session::Record& record, const session::Delta& delta,
+                                std::uint64_t state_id) {
+  if (std::uniform_real_distribution<double>()(random_) < refuse_) {
+    return tl::unexpected(Error{.category = ErrorCategory::kResourceError,
+                                .code = "store_full",
+                                .message = "simulated: no room"});
+  }
+  return memory_.commit(record, delta, state_id);
+}
+
+Simulation::Simulation(const Options& options)
+    : options_(options),
+      random_(static_cast<std::minstd_rand::result_type>(options.seed * 2654435761U + 1)),
+      store_(random_, 0.01),
+      names_(names(options.workers)),
+      dispatcher_(limits(options),
+                  {.transport = *this,
+                   .store = store_,
+                   .listener = *this,
+                   .sessions = sessions_,
+                   .metrics = metrics_,
+                   .history = history_},
+                  names_, options.seed, now_),
+      workers_(options.workers) {}
+
+Simulation::~Simulation() = default;
+
+std::vector<std::string> Simulation::run() {
+  for (std::uint32_t i = 0; i < options_.workers; ++i) {
+    after(some_time(milliseconds(5)), [this, i] { make_ready(i); });
+    after(some_time(kMeanBetweenDeaths * options_.workers), [this, i] { die(i); });
+  }
+  unfinished_ = options_.calls;
+  after(nanoseconds(0), [this] { arrive_somebody(); });
+  constexpr std::uint64_t kTooManyEvents = 10'000'000;
+  const auto busy = [this] { return unfinished_ != 0 || dispatcher_.in_flight() != 0; };
+  while (busy() && event_count_ < kTooManyEvents) {
+    const auto timer = dispatcher_.next_timer(now_);
+    if (timer && (events_.empty() || *timer <= events_.top().at)) {
+      now_ = std::max(now_, *timer);
+      fire_timers();
+      continue;
+    }
+    if (events_.empty()) break;
+    const Event event = events_.top();
+    events_.pop();
+    now_ = event.at;
+    event.act();
+  }
+  if (busy()) problems_.emplace_back("the simulation does not come to rest: something was lost");
+  auto wrong = verdict();
+  wrong.insert(wrong.begin(), problems_.begin(), problems_.end());
+  return wrong;
+}
+
+void Simulation::fire_timers() {
+  while (dispatcher_.advance(now_)) {
+  }
+}
+
+void Simulation::after(nanoseconds delay, std::function<void()> act) {
+  events_.push({now_ + delay, ++event_count_, std::move(act)});
+}
+
+double Simulation::chance() { return std::uniform_real_distribution<double>()(random_); }
+
+nanoseconds Simulation::some_time(nanoseconds mean) {
+  return nanoseconds(static_cast<std::int64_t>(-std::log(1 - chance() * 0.999) *
+                                               static_cast<double>(mean.count())));
+}
+
+// ---- callers ----
+
+void Simulation::arrive_somebody() {
+  auto call = std::make_unique<SimulatedCall>();
+  // A few sessions get most of the calls.
+  const double skewed = chance() * chance();
+  const auto number = static_cast<std::uint32_t>(skewed * options_.sessions);
+  const bool anonymous = chance() < 0.05;
+  call->session_name = anonymous ? std::string() : fmt::format("session-{}", number);
+  call->kind = !anonymous && chance() < 0.01 ? dispatch::CallKind::kEndSession
+                                             : dispatch::CallKind::kExecute;
+  call->command = chance() < 0.7 ? "increment" : chance() < 0.9 ? "read" : "fail";
+  call->args = &call->owned_args;
+  call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
+  call->max_retries = chance() < 0.5 ? 3 : 0;
+  SimulatedCall& arriving = *call;
+  calls_.push_back(std::move(call));
+  do {
+    arriving.session =
+        anonymous ? session::make_session({}, now_)
+                  : sessions_
+                        .find_or_create(arriving.session_name,
+                                        [&] {
+                                          return session::make_session(arriving.session_name, now_);
+                                        })
+                        .first;
+  } while (!dispatcher_.arrive(arriving, now_));
+  if (chance() < 0.03) after(some_time(milliseconds(3)), [&] { maybe_cancel(arriving); });
+  if (calls_.size() < options_.calls) {
+    after(some_time(kMeanBetweenArrivals), [this] { arrive_somebody(); });
+  }
+}
+
+void Simulation::maybe_cancel(SimulatedCall& call) {
+  if (call.ended) return;
+  ++counts_.cancelled;
+  dispatcher_.cancel(call, now_);
+}
+
+void Simulation::ended(Call& call) {
+  auto& simulated = static_cast<SimulatedCall&>(call);
+  simulated.ended = true;
+  simulated.ended_at = now_;
+  if (++simulated.times_ended == 1) --unfinished_;
+  ++(simulated.result->has_value() ? counts_.ok : counts_.errors);
+}
+
+void Simulation::hand_off_due() {
+  after(std::chrono::microseconds(8), [this] {
+    while (dispatcher_.hand_off(now_)) {
+    }
+  });
+}
+
+// ---- workers ----
+
+void Simulation::make_ready(std::uint32_t worker) {
+  workers_[worker].epoch = ++epochs_;
+  dispatcher_.worker_ready(worker, epochs_, now_);
+}
+
+void Simulation::die(std::uint32_t worker) {
+  Worker& w = workers_[worker];
+  if (unfinished_ != 0) {
+    after(some_time(kMeanBetweenDeaths * options_.workers), [this, worker] { die(worker); });
+  }
+  if (w.epoch == 0) return;
+  ++counts_.deaths;
+  w = Worker{};
+  dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed by SIGKILL", now_);
+  after(some_time(milliseconds(20)), [this, worker] { make_ready(worker); });
+}
+
+void Simulation::kill(std::uint32_t worker, std::string_view) {
+  after(std::chrono::microseconds(100), [this, worker, epoch = workers_[worker].epoch] {
+    if (workers_[worker].epoch == epoch) die(worker);
+  });
+}
+
+void Simulation::cancel(std::uint32_t, std::uint64_t) {}  // it answers in its own time
+
+Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
+  Worker& w = workers_[worker];
+  if (w.epoch == 0) {
+    problems_.push_back(fmt::format("{} was sent a request while dead", names_[worker]));
+    return Sent::kSent;
+  }
+  if (w.ring.size() >= kRingRoom || chance() < 0.01) {
+    ++counts_.full;
+    return Sent::kFull;
+  }
+  w.ring.push_back({.request_id = request.request_id,
+                    .attempt = request.attempt,
+                    .session = std::string(request.session),
+                    .command = std::string(request.command),
+                    .version = request.state->version(),
+                    .state_id = request.state->state_id(),
+                    .hydrated = request.hydrate,
+                    .value = request.hydrate ? value_of(*request.state) : 0});
+  begin_next(worker);
+  return Sent::kSent;
+}
+
+void Simulation::begin_next(std::uint32_t worker) {
+  Worker& w = workers_[worker];
+  if (w.running == options_.max_in_flight || w.ring.empty()) return;
+  ++w.running;
+  const Received received = w.ring.front();
+  w.ring.pop_front();
+  if (chance() < 0.005) return;  // hangs until it is killed
+  // Sometimes so short that the pipeline opens.
+  const nanoseconds service = some_time(chance() < 0.5 ? kMeanService : kMeanService / 50);
+  after(service,
+        [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
+}
+
+void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Received& received) {
+  Worker& w = workers_[worker];
+  if (w.epoch != epoch) return;  // it died in between
+  Outcome outcome;
+  outcome.attempt = received.attempt;
+  outcome.service_ns = kMeanService.count() / 20;
+  std::vector<std::uint8_t> encoded;
+  Cached& cached = w.cache[received.session];
+  if (received.session.empty()) cached = {};
+  const bool has = cached.version == received.version && cached.state_id == received.state_id;
+  if (!has && !received.hydrated && received.version != 0) {
+    outcome.status = OutcomeStatus::kNeedState;
+    ++counts_.need_state;
+  } else {
+    if (!has) {
+      cached = {.version = received.version, .state_id = received.state_id, .value = received.value};
+    }
+    if (received.command == "fail") {
+      outcome.status = OutcomeStatus::kError;
+      outcome.error = Error{.category = ErrorCategory::kPython,
+                            .code = "exception",
+                            .message = "simulated",
+                            .retryable = chance() < 0.5};
+    } else if (received.command == "increment") {
+      ++cached.value;
+      ++cached.version;
+      cached.state_id = received.request_id;
+      const Value value = Value::of(cached.value);
+      encoded.assign(value.bytes().begin(), value.bytes().end());
+      outcome.delta.puts.push_back({.key = "value", .value = encoded});
+    }
+    const Value answer = Value::of(cached.value);
+    outcome.result.assign(answer.bytes().begin(), answer.bytes().end());
+  }
+  if (w.cache.size() > kCacheRoom) w.cache.erase(w.cache.begin());
+  --w.running;
+  if (!dispatcher_.answered(worker, received.request_id, outcome, now_)) {
+    problems_.push_back(fmt::format("{}'s honest answer was not believed", names_[worker]));
+  }
+  begin_next(worker);
+}
+
+// ---- the verdict ----
+
+std::vector<std::string> Simulation::verdict() const {
+  std::vector<std::string> wrong = test::check_history(history_.snapshot());
+  if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
+    wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
+                                dispatcher_.in_flight(), dispatcher_.waiting_calls()));
+  }
+  for (std::uint32_t i = 0; i < options_.workers; ++i) {
+    if (dispatcher_.worker(i).in_flight() != 0) {
+      wrong.push_back(fmt::format("a slot of {} was lost", names_[i]));
+    }
+  }
+  std::map<std::string, std::int64_t> values;
+  std::map<std::string, std::uint64_t> versions;
+  for (const auto& call : calls_) {
+    if (call->times_ended != 1) {
+      wrong.push_back(fmt::format("call {} ended {} times", call->id, call->times_ended));
+      continue;
+    }
+    if (call->ended_at > call->deadline + kLateness) {
+      wrong.push_back(fmt::format("call {} ended {} ns after its deadline", call->id,
+                                  (call->ended_at - call->deadline).count()));
+    }
+  }
+  // In the order of their ends, the answers of a session never go back, and rise by one with each
+  // increment: `value` and `version` count the same commits.
+  std::vector<const SimulatedCall*> in_order;
+  for (const auto& call : calls_) in_order.push_back(call.get());
+  std::ranges::stable_sort(in_order, {}, &SimulatedCall::id);
+  for (const SimulatedCall* call : in_order) {
+    if (call->session_name.empty() || !call->result || !call->result->has_value()) continue;
+    const Answer& answer = call->result->value();
+    if (call->kind == dispatch::CallKind::kEndSession) {
+      values.erase(call->session_name);
+      continue;
+    }
+    std::int64_t& last = values[call->session_name];
+    const std::int64_t value = answer.value.as_int64();
+    const std::int64_t expected = call->command == "increment" ? last + 1 : last;
+    if (value != expected || value != static_cast<std::int64_t>(answer.version)) {
+      wrong.push_back(fmt::format("call {} ({} in {}) was answered {} at version {}, not {}",
+                                  call->id, call->command, call->session_name, value,
+                                  answer.version, expected));
+    }
+    last = value;
+  }
+  return wrong;
+}
+
+}  // namespace dspool::sim

@@ -1,0 +1,144 @@
+// The engine's own dispatcher under simulated time, in one thread: workers, channels, store, clock
+// and callers are simulated, the state machine is the real one. A seed decides everything.
+//
+// Each simulated worker behaves as the Python worker does: it runs what lies in its ring one after
+// the other, keeps (version, state_id) of the sessions it served in a bounded cache, asks for the
+// state where it lacks it, and answers `increment` with the session's value + 1 as a delta.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "dspool/history.h"
+#include "engine/dispatch/dispatcher.h"
+#include "engine/store/memory_store.h"
+
+namespace dspool::sim {
+
+using dispatch::Call;
+using dispatch::TimePoint;
+using std::chrono::nanoseconds;
+
+struct Options {
+  std::uint64_t seed = 0;
+  std::uint32_t workers = 3;
+  std::uint32_t sessions = 20;
+  std::uint32_t calls = 400;
+  std::uint32_t max_in_flight = 1;
+  Affinity affinity = Affinity::kHint;
+};
+
+// Refuses some commits, as a store does that is out of room.
+class FlakyStore final : public store::Store {
+ public:
+  FlakyStore(std::minstd_rand& random, double refuse) : random_(random), refuse_(refuse) {}
+  Result<void> commit(session::Record& record, const session::Delta& delta,
+                      std::uint64_t state_id) override;
+
+ private:
+  std::minstd_rand& random_;
+  double refuse_;
+  store::MemoryStore memory_{std::size_t{1} << 20};
+};
+
+class Simulation final : private dispatch::Transport, private dispatch::CallListener {
+ public:
+  explicit Simulation(const Options& options);
+  ~Simulation() override;
+
+  // Runs until every call has ended and every worker is idle. What was wrong, in words; a good run
+  // returns nothing.
+  std::vector<std::string> run();
+
+  // What happened, to see that a run did what it is meant to do.
+  struct Counts {
+    std::uint64_t ok = 0, errors = 0, deaths = 0, late = 0, need_state = 0, full = 0, cancelled = 0;
+  };
+  [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
+
+ private:
+  struct SimulatedCall : Call {
+    Value owned_args;
+    std::string session_name;
+    bool ended = false;
+    std::uint32_t times_ended = 0;
+    TimePoint ended_at;
+  };
+  // What a worker received; the request's views are copied.
+  struct Received {
+    std::uint64_t request_id = 0;
+    std::uint32_t attempt = 0;
+    std::string session;
+    std::string command;
+    std::uint64_t version = 0;
+    std::uint64_t state_id = 0;
+    bool hydrated = false;
+    std::uint64_t value = 0;  // when hydrated
+  };
+  struct Cached {
+    std::uint64_t version = 0;
+    std::uint64_t state_id = 0;
+    std::uint64_t value = 0;
+  };
+  struct Worker {
+    std::uint64_t epoch = 0;  // 0: dead
+    std::deque<Received> ring;
+    std::uint32_t running = 0;
+    std::map<std::string, Cached> cache;
+  };
+  struct Event {
+    TimePoint at;
+    std::uint64_t sequence;
+    std::function<void()> act;
+    bool operator<(const Event& other) const {
+      return std::tie(other.at, other.sequence) < std::tie(at, sequence);
+    }
+  };
+
+  dispatch::Sent send(std::uint32_t worker, const dispatch::Request& request) override;
+  void cancel(std::uint32_t worker, std::uint64_t request_id) override;
+  void kill(std::uint32_t worker, std::string_view why) override;
+  void ended(Call& call) override;
+  void hand_off_due() override;
+
+  void after(nanoseconds delay, std::function<void()> act);
+  [[nodiscard]] double chance();
+  [[nodiscard]] nanoseconds some_time(nanoseconds mean);
+  void make_ready(std::uint32_t worker);
+  void die(std::uint32_t worker);
+  void begin_next(std::uint32_t worker);
+  void finish(std::uint32_t worker, std::uint64_t epoch, const Received& received);
+  void arrive_somebody();
+  void maybe_cancel(SimulatedCall& call);
+  void fire_timers();
+  [[nodiscard]] std::vector<std::string> verdict() const;
+
+  Options options_;
+  std::minstd_rand random_;
+  TimePoint now_{std::chrono::hours(1)};
+  telemetry::Metrics metrics_;
+  telemetry::EventHistory history_{std::size_t{1} << 20};
+  session::SessionTable sessions_;
+  FlakyStore store_;
+  std::vector<std::string> names_;
+  dispatch::Dispatcher dispatcher_;
+  std::vector<Worker> workers_;
+  std::uint64_t epochs_ = 0;
+  std::priority_queue<Event> events_;
+  std::uint64_t event_count_ = 0;
+  std::vector<std::unique_ptr<SimulatedCall>> calls_;
+  std::uint32_t unfinished_ = 0;
+  std::set<std::string> broken_;  // sessions with a value that nobody can have told
+  std::vector<std::string> problems_;
+  Counts counts_;
+};
+
+}  // namespace dspool::sim

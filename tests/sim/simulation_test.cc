@@ -1,0 +1,66 @@
+// A hundred seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full rings,
+// evicted caches and refused commits. A seed that fails is replayed with
+//   DSPOOL_SEED=<seed> sim_test --gtest_filter=Replay.*
+#include "tests/sim/simulation.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace dspool::sim {
+namespace {
+
+Options options_for(std::uint64_t seed) {
+  return {.seed = seed,
+          .workers = static_cast<std::uint32_t>(1 + seed % 5),
+          .sessions = static_cast<std::uint32_t>(3 + seed * 7 % 40),
+          .max_in_flight = seed % 4 == 3 ? 4U : 1U,
+          .affinity = seed % 6 == 5 ? Affinity::kOff : Affinity::kHint};
+}
+
+TEST(SimulationTest, AHundredSeedsKeepEveryPromise) {
+  Simulation::Counts all;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    Simulation simulation(options_for(seed));
+    const auto wrong = simulation.run();
+    ASSERT_TRUE(wrong.empty()) << "replay: DSPOOL_SEED=" << seed
+                               << " sim_test --gtest_filter=Replay.*\n"
+                               << fmt::format("{}", fmt::join(wrong, "\n"));
+    const Simulation::Counts& counts = simulation.counts();
+    all.ok += counts.ok;
+    all.errors += counts.errors;
+    all.deaths += counts.deaths;
+    all.need_state += counts.need_state;
+    all.full += counts.full;
+    all.cancelled += counts.cancelled;
+  }
+  // The seeds must meet what they are there for.
+  EXPECT_GT(all.ok, 20'000U);
+  EXPECT_GT(all.errors, 500U);
+  EXPECT_GT(all.deaths, 200U);
+  EXPECT_GT(all.need_state, 50U);
+  EXPECT_GT(all.full, 100U);
+  EXPECT_GT(all.cancelled, 100U);
+}
+
+TEST(SimulationTest, TheSameSeedGivesTheSameRun) {
+  Simulation first(options_for(7));
+  Simulation second(options_for(7));
+  first.run();
+  second.run();
+  EXPECT_EQ(first.counts().ok, second.counts().ok);
+  EXPECT_EQ(first.counts().errors, second.counts().errors);
+  EXPECT_EQ(first.counts().deaths, second.counts().deaths);
+}
+
+TEST(Replay, Seed) {
+  const char* seed = std::getenv("DSPOOL_SEED");
+  if (seed == nullptr) GTEST_SKIP() << "set DSPOOL_SEED to the seed to replay";
+  Simulation simulation(options_for(std::strtoull(seed, nullptr, 10)));
+  EXPECT_TRUE(simulation.run().empty());
+}
+
+}  // namespace
+}  // namespace dspool::sim
