@@ -75,8 +75,9 @@ class Engine::Parts final : private worker::LinkListener {
 
   Result<void> start() {
     if (!config.pooling_enabled) return {};
-    supervisor.start(config.pool_size, *this);
-    return supervisor.wait_first_ready(config.worker.start_timeout);
+    return supervisor.start(config.pool_size, *this).and_then([this] {
+      return supervisor.wait_first_ready(config.worker.start_timeout);
+    });
   }
 
   Result<void> set_lm(LanguageModel model) {

@@ -106,6 +106,7 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"worker.session_cache", slot<&Config::worker, &WorkerConfig::session_cache>, 1, kMostKept},
     {"worker.ring_bytes", slot<&Config::worker, &WorkerConfig::ring_bytes>, kLeastRing, kMostRing,
      " that is a power of two", is_power_of_two},
+    {"worker.spin_us", slot<&Config::worker, &WorkerConfig::spin_us>, 0, 1000},
     {"worker.start_timeout", slot<&Config::worker, &WorkerConfig::start_timeout>, 1, kMostMs},
     {"worker.cancel_grace", slot<&Config::worker, &WorkerConfig::cancel_grace>, 1, kMostMs},
 });

@@ -178,8 +178,8 @@ class JsonReader {
         append_utf8(out, *character);
         return true;
       }
-    } else if (const auto name = at_ < text_.size() ? kNames.find(text_[at_]) : kNames.npos;
-               name != kNames.npos) {
+    } else if (const auto name = kNames.find(at_ < text_.size() ? text_[at_] : '\0');
+               name != std::string_view::npos) {
       out.push_back(kMeanings[name]);
       ++at_;
       return true;

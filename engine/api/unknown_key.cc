@@ -49,22 +49,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// Another name weighs more than another table.
-std::size_t distance(std::string_view a, std::string_view b) {
-  const std::string_view name_a = last_part(a);
-  const std::string_view name_b = last_part(b);
-  const bool same_table =
-      a.substr(0, a.size() - name_a.size()) == b.substr(0, b.size() - name_b.size());
-  return 2 * edit_distance(name_a, name_b) + (same_table ? 0 : 1);
-}
-
 }  // namespace
 
 std::string advice_on_unknown_key(std::string_view key, std::span<const std::string_view> known) {
   const auto* const old = std::ranges::find(kOldKeys, last_part(key), &OldKey::name);
   if (old != kOldKeys.end()) return std::string(old->fate);
-  const auto nearest = std::ranges::min_element(
-      known, {}, [key](std::string_view candidate) { return distance(key, candidate); });
+  const auto nearest = std::ranges::min_element(known, {}, [key](std::string_view candidate) {
+    return edit_distance(last_part(key), last_part(candidate));
+  });
   return "is unknown, the nearest known key is " + std::string(*nearest);
 }
 

@@ -9,9 +9,8 @@
 namespace dspool {
 namespace {
 
-constexpr std::size_t kElementsPerByte = 64;
 constexpr std::size_t kExpansionPerByte = 64;
-constexpr std::size_t kFreeExpansion = std::size_t{16} << 20;
+constexpr std::size_t kFreeExpansion = std::size_t{1} << 20;
 
 bool is_width(std::uint64_t width) noexcept {
   return width == 1 || width == 2 || width == 4 || width == 8;
@@ -21,9 +20,7 @@ bool is_width(std::uint64_t width) noexcept {
 class Walk {
  public:
   explicit Walk(std::span<const std::uint8_t> bytes) noexcept
-      : bytes_(bytes),
-        elements_left_(bytes.size() * kElementsPerByte),
-        expansion_left_(kFreeExpansion + bytes.size() * kExpansionPerByte) {}
+      : bytes_(bytes), expansion_left_(kFreeExpansion + bytes.size() * kExpansionPerByte) {}
 
   bool root() noexcept {
     if (bytes_.size() < 3) return false;
@@ -45,7 +42,6 @@ class Walk {
 
   // `depth` lists and maps stand around it. REQUIRES: the slot lies inside the buffer.
   bool element(Slot slot, std::uint8_t packed, std::size_t depth) noexcept {
-    if (elements_left_-- == 0) return false;
     const flex::Type type = flex::type_of(packed);
     const std::uint8_t width = flex::width_of(packed);
     switch (type) {
@@ -95,6 +91,7 @@ class Walk {
     return slot.at - back;
   }
 
+  // Nothing is visited that has not been paid for here: each element costs a byte at least.
   bool expand(std::uint64_t size) noexcept {
     if (size > expansion_left_) return false;
     expansion_left_ -= size;
@@ -150,7 +147,6 @@ class Walk {
     if (!run) return std::nullopt;
     std::optional<std::string_view> previous;
     for (std::size_t i = 0; i < run->size; ++i) {
-      if (elements_left_-- == 0) return std::nullopt;
       const auto name = key({run->first + i * width, width});
       if (!name || (ascending && previous && *previous >= *name)) return std::nullopt;
       previous = name;
@@ -168,8 +164,7 @@ class Walk {
   }
 
   const std::span<const std::uint8_t> bytes_;
-  std::size_t elements_left_;
-  std::size_t expansion_left_;
+  std::size_t expansion_left_;  // bytes that may still be visited
 };
 
 }  // namespace

@@ -17,10 +17,9 @@ constexpr std::size_t kMaxValueDepth = 64;
 // True when a walk over everything reachable from the root
 //   - stays inside `bytes`, meets only types and widths that exist, properly aligned,
 //   - nests no deeper than kMaxValueDepth,
-//   - visits at most 64 elements, and at most 64 bytes (and 16 MiB more) of text, blobs and typed
-//     vectors, for each byte of the buffer: what is shared counts each time,
-//   - and finds strings and keys terminated, keys unique and in ascending order, one for each
-//   value.
+//   - visits at most 64 bytes (and 1 MiB more) for each byte of the buffer: what is shared counts
+//     each time that it is referred to,
+//   - and finds texts terminated, and keys unique, in ascending order, and one for each value.
 // Allocates nothing; `bytes` may lie at any address, though it was made for an aligned one.
 // Only the caller may be able to change `bytes` from here on.
 [[nodiscard]] bool verify_value(std::span<const std::uint8_t> bytes) noexcept;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -51,13 +52,14 @@ bool moved(const Dialogue& dialogue) {
   return dialogue.size() > 1 && dialogue.begin()->second.worker != dialogue.rbegin()->second.worker;
 }
 
-// Waits until the killed worker's place is taken, and says by whom. Runs on the killer's thread.
-void tell_replacement(Engine& engine, const Kill& kill, const std::atomic<bool>& stop,
-                      Console& console) {
+// Waits until the killed worker's place is taken, by a process that is not one of the `first`, and
+// says by which. Runs on the killer's thread.
+void tell_replacement(Engine& engine, const std::set<std::int32_t>& first,
+                      const std::atomic<bool>& stop, Console& console) {
   const Clock::time_point killed_at = Clock::now();
   while (!stop.load() && Clock::now() < killed_at + kReplacement) {
     for (const WorkerHealth& worker : engine.health_check(kProbe).workers) {
-      if (worker.epoch > kill.epoch && serves(worker)) {
+      if (serves(worker) && !first.contains(worker.pid)) {
         console.line(fmt::format("replaced    {} (process {}) is ready {} later", worker.worker,
                                  worker.pid, since(killed_at)));
         return;
@@ -68,13 +70,17 @@ void tell_replacement(Engine& engine, const Kill& kill, const std::atomic<bool>&
   console.line("replaced    not within a minute");
 }
 
-void tell_workers(Engine& engine, Clock::time_point began, Console& console) {
+// Says which workers there are, and returns their processes.
+std::set<std::int32_t> tell_workers(Engine& engine, Clock::time_point began, Console& console) {
   std::string names;
+  std::set<std::int32_t> processes;
   for (const WorkerHealth& worker : engine.health_check(kProbe).workers) {
     if (!names.empty()) names += ", ";
     names += fmt::format("{} (process {})", worker.worker, worker.pid);
+    processes.insert(worker.pid);
   }
   console.line(fmt::format("ready       {} after {}", names, since(began)));
+  return processes;
 }
 
 void tell_sample(const std::vector<Dialogue>& dialogues, const loadtest::Workload& workload,
@@ -133,7 +139,7 @@ Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::s
   if (!pool) return tl::unexpected(pool.error());
   Engine& engine = *pool->engine;
   engine.wait_until_ready(config->worker.start_timeout);
-  tell_workers(engine, began, console);
+  const std::set<std::int32_t> first = tell_workers(engine, began, console);
   if (pool->offline_lm) {
     console.line(
         fmt::format("model       offline, at {}: it answers from a hash, and knows nothing",
@@ -151,7 +157,7 @@ Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::s
       killed = true;
       console.line(
           fmt::format("killed      {} (process {}) with SIGKILL, halfway", kill.worker, kill.pid));
-      tell_replacement(engine, kill, stop, console);
+      tell_replacement(engine, first, stop, console);
     });
     loadtest::DriverOptions driving;
     driving.call.timeout = config->operation_timeout;

@@ -1,19 +1,33 @@
 #include "engine/cli/interrupt.h"
 
 #include <signal.h>
+#include <time.h>
 
 namespace dspool::cli {
 namespace {
 
 std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // or a handler could not set it
+std::atomic<time_t> interrupted_at{0};
+static_assert(decltype(interrupted)::is_always_lock_free &&
+              decltype(interrupted_at)::is_always_lock_free);  // or a handler could not set them
+
+void on_signal(int signal) {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!interrupted.exchange(true)) {
+    interrupted_at = now.tv_sec;
+  } else if (now.tv_sec > interrupted_at + 1) {
+    ::signal(signal, SIG_DFL);
+    raise(signal);
+  }
+}
 
 }  // namespace
 
 const std::atomic<bool>& watch_for_interrupt() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted.store(true, std::memory_order_relaxed); };
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   return interrupted;

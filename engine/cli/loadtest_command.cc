@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -107,8 +106,6 @@ void add_operation(CLI::App& command, loadtest::Options& o) {
 }
 
 void add_pool(CLI::App& command, loadtest::Options& o) {
-  static const std::map<std::string, Affinity> kAffinities = {{"hint", Affinity::kHint},
-                                                              {"off", Affinity::kOff}};
   const char* const group = "Pool";
   command.add_option("--adapter", o.adapter, "loadtest, dspy, or package.module:Class [loadtest]")
       ->type_name("NAME")
@@ -118,10 +115,15 @@ void add_pool(CLI::App& command, loadtest::Options& o) {
       .add_option("--max-in-flight", o.max_in_flight,
                   "Operations that a worker runs at once, on threads [1; dspy: 8]")
       ->group(group);
-  command.add_option("--affinity", o.affinity, "Prefer the worker where a session is warm [hint]")
-      ->transform(CLI::CheckedTransformer(kAffinities))
-      ->type_name("hint|off")
-      ->option_text(" ")
+  command
+      .add_option_function<std::string>(
+          "--affinity",
+          [&o](const std::string& name) {
+            o.affinity = name == "off" ? Affinity::kOff : Affinity::kHint;
+          },
+          "Prefer the worker where a session is warm [hint]")
+      ->check(CLI::IsMember({"hint", "off"}))
+      ->type_name("")
       ->group(group);
   command.add_option("--config", o.config_file, "TOML; other options go before what it says")
       ->type_name("FILE")

@@ -7,21 +7,27 @@
 #include <string>
 
 namespace dspool::cli {
+namespace {
+
+const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
+                                                 {"info", LogLevel::kInfo},
+                                                 {"warning", LogLevel::kWarning},
+                                                 {"error", LogLevel::kError},
+                                                 {"off", LogLevel::kOff}};
+
+}  // namespace
 
 void add_pool_options(CLI::App& command, loadtest::Options& options) {
-  static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
-                                                          {"info", LogLevel::kInfo},
-                                                          {"warning", LogLevel::kWarning},
-                                                          {"error", LogLevel::kError},
-                                                          {"off", LogLevel::kOff}};
   command
       .add_option("--python", options.python,
                   "The workers' interpreter, a path; by default $DSPOOL_PYTHON, then --config's")
       ->type_name("PATH");
-  command.add_option("--log-level", options.log_level, "Of the engine's log, on standard error")
-      ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case))
-      ->type_name("debug|info|warning|error|off")
-      ->option_text(" ");
+  command
+      .add_option_function<std::string>(
+          "--log-level", [&](const std::string& name) { options.log_level = kLevels.at(name); },
+          "Of the engine's log, on standard error")
+      ->check(CLI::IsMember(kLevels))
+      ->type_name("");
 }
 
 ExitStatus report_failure(const Error& error, const loadtest::Options& options) {

@@ -410,6 +410,7 @@ void Dispatcher::doom(std::uint32_t worker) {
 void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how,
                              TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
+  if (slot.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
   slot.state = WorkerState::kAbsent;
   note(EventKind::kWorkerLost, now, worker, how);
   slot.for_each_in_flight([&](Attempt& attempt) {

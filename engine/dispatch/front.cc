@@ -18,8 +18,7 @@ constexpr std::string_view kSetLm = "set_lm";
 LanguageModel model_from(const Value& args) {
   LanguageModel model{.model = std::string(args["model"].as_string()),
                       .api_base = std::string(args["api_base"].as_string()),
-                      .api_key = std::string(args["api_key"].as_string()),
-                      .temperature = std::nullopt};
+                      .api_key = std::string(args["api_key"].as_string())};
   if (args.contains("temperature")) model.temperature = args["temperature"].as_double();
   return model;
 }
@@ -175,9 +174,7 @@ Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args) 
   LanguageModel model = model_from(args);
   const std::string name = model.model;
   if (auto set = set_lm_(std::move(model)); !set) return tl::unexpected(std::move(set.error()));
-  Answer answer;
-  answer.value = Value{{"status", "configured"}, {"model", name}};
-  return answer;
+  return Answer{.value = Value{{"status", "configured"}, {"model", name}}};
 }
 
 }  // namespace dspool::dispatch

@@ -162,7 +162,8 @@ void Reactor::keep_time() {
   const TimePoint now = Gate::now();
   if (now < look_at_timers_) return;
   look_at_timers_ = now + kTimerInterval;
-  if (gate_.plan_wake(now + kMaxSleep) <= now) gate_.sweep();
+  const TimePoint due = gate_.plan_wake(now + kMaxSleep);
+  if (due <= Gate::now()) gate_.sweep();
 }
 
 // A dead worker's ring is read once more, then its link is closed and the token kept: nobody reads

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/worker/environment.h"
+#include "ipc/memory_room.h"
 #include "schemas/control_generated.h"
 
 namespace dspool::worker {
@@ -54,13 +55,18 @@ Supervisor::~Supervisor() {
   ::close(wake_);
 }
 
-void Supervisor::start(std::uint32_t count, LinkListener& listener) {
+Result<void> Supervisor::start(std::uint32_t count, LinkListener& listener) {
+  constexpr std::uint64_t kRingsEach = 2;
+  const auto room = ipc::check_memory_room(kRingsEach * config_.ring_bytes * count,
+                                           ipc::measure_memory_room());
+  if (!room) return tl::unexpected(error_from(room.error()));
   listener_ = &listener;
   for (std::uint32_t slot = 0; slot < count; ++slot) {
     slots_[slot].wanted = true;
     slots_[slot].start_at = Clock::now();
   }
   thread_ = std::thread([this] { run(); });
+  return {};
 }
 
 void Supervisor::post(Command command) {

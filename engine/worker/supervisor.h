@@ -57,7 +57,8 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
   // Starts the thread and the workers of the first `count` slots. `listener` outlives *this.
-  void start(std::uint32_t count, LinkListener& listener);
+  // Errors: "channel_no_memory" when there is no room for all their channels.
+  Result<void> start(std::uint32_t count, LinkListener& listener);
   // Adds a worker in `slot`, or stops one there for good after it has drained.
   void add(std::uint32_t slot);
   void retire(std::uint32_t slot, std::uint64_t epoch);

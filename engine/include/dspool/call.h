@@ -15,7 +15,7 @@ namespace dspool {
 
 struct CallOptions {
   // From now to the call's end, queueing and retries included; Config::operation_timeout if unset.
-  std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> timeout{};
   // How often the call may be repeated after an attempt that did not commit.
   std::uint32_t max_retries = 0;
   // A session that does not exist yet is created; otherwise: session / "session_not_found".
@@ -23,10 +23,10 @@ struct CallOptions {
 };
 
 struct Answer {
-  Value value;
+  Value value{};
   std::uint64_t version = 0;  // the session's version after the call; 0: nothing committed yet
   std::uint32_t attempts = 1;
-  std::string_view worker;  // the name of the worker that answered; lives as long as the engine
+  std::string_view worker{};  // the name of the worker that answered; lives as long as the engine
 };
 
 // Ends exactly once, with an answer or an error.
@@ -38,10 +38,10 @@ enum class CallId : std::uint64_t {};
 // The language model for a pool. The key is held by the engine and handed to workers over a
 // descriptor; it is never part of a session, a log or a message in shared memory.
 struct LanguageModel {
-  std::string model;     // as LiteLLM names it: "openai/gpt-4o-mini"
-  std::string api_base;  // empty: the provider's own
-  std::string api_key;
-  std::optional<double> temperature;
+  std::string model{};     // as LiteLLM names it: "openai/gpt-4o-mini"
+  std::string api_base{};  // empty: the provider's own
+  std::string api_key{};
+  std::optional<double> temperature{};
 };
 
 }  // namespace dspool

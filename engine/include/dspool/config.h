@@ -1,4 +1,6 @@
-// All that can be configured, with one default each. Durations are milliseconds in TOML.
+// All that can be configured, with one default each. Keys in TOML are the members' names, durations
+// integers in milliseconds, enumerators their names in lower case ("hint", "production"). What a
+// value may be stands in engine/api/config.cc, and in the error that refuses another one.
 //
 //   pool_size = 4
 //   [worker]
@@ -64,7 +66,8 @@ struct Config {
   static Result<Config> parse_toml(std::string_view text, std::string_view source_name = "config");
   static Result<Config> load(const std::filesystem::path& path);
 
-  // Checks values and the limits that depend on each other. `Engine::start` calls it.
+  // Checks each value against its limits; the error ("invalid_config") names the key, its value,
+  // and what is allowed. `Engine::start` calls it.
   [[nodiscard]] Result<void> validate() const;
 };
 

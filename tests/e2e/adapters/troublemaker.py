@@ -1,0 +1,82 @@
+"""An adapter that does what adapters must not do, for tests of the engine around it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from dspool_worker import Adapter, CommandError, LanguageModel, Session
+
+
+class Troublemaker(Adapter):
+    """Every command is one kind of trouble, or a way to see that there was none."""
+
+    def __init__(self) -> None:
+        self._language_model: LanguageModel | None = None
+
+    def set_lm(self, language_model: LanguageModel) -> None:
+        self._language_model = language_model
+
+    def language_model(self, session: Session, /) -> dict[str, Any]:
+        model = self._language_model
+        if model is None:
+            return {}
+        return {"model": model.model, "api_key": model.api_key, "temperature": model.temperature}
+
+    def increment(self, session: Session, /, by: int = 1) -> int:
+        session["value"] = session.get("value", 0) + by
+        return int(session["value"])
+
+    def append(self, session: Session, /, item: Any) -> int:
+        """Changes a list in place: nothing is assigned."""
+        session.setdefault("items", []).append(item)
+        return len(session["items"])
+
+    def items(self, session: Session, /) -> list[Any]:
+        return list(session.get("items", []))
+
+    def keep(self, session: Session, /, size: int) -> int:
+        session["blob"] = "x" * size
+        return size
+
+    def change_and_raise(self, session: Session, /) -> None:
+        session["value"] = 1_000_000
+        raise ValueError("changed my mind")
+
+    def fail_politely(self, session: Session, /) -> None:
+        raise CommandError("the shelf is empty", code="empty_shelf", retryable=True)
+
+    def pid(self, session: Session, /) -> int:
+        return os.getpid()
+
+    def sleep_and_increment(self, session: Session, /, ms: int) -> int:
+        time.sleep(ms / 1000)
+        return self.increment(session)
+
+    def exit(self, session: Session, /, status: int = 3) -> None:
+        os._exit(status)
+
+    def quit(self, session: Session, /) -> None:
+        raise SystemExit(4)
+
+    def hang(self, session: Session, /) -> None:
+        while True:
+            time.sleep(60)
+
+    def chatter(self, session: Session, /, lines: int = 100) -> str:
+        """Prints, also past Python's buffers, what could pass for a message."""
+        for line in range(lines):
+            print("chatter", line)
+        os.write(1, b"\x00\x01\x02 raw bytes on descriptor 1\n")
+        os.write(2, b"raw bytes on descriptor 2\n")
+        return "said"
+
+    def environment(self, session: Session, /) -> list[str]:
+        return sorted(os.environ)
+
+    def too_much(self, session: Session, /) -> str:
+        return "x" * (1 << 20)
+
+    def nonsense(self, session: Session, /) -> Any:
+        return {"answers": [1, 2, {"model": {1, 2}}]}

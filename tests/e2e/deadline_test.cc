@@ -1,0 +1,121 @@
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "tests/e2e/pool.h"
+#include "tests/support/history_checker.h"
+
+namespace dspool {
+namespace {
+
+using std::chrono::milliseconds;
+using test::kPatience;
+using testing::IsEmpty;
+
+TEST(DeadlineTest, ACallThatIsLateEndsAndItsAnswerIsThrownAway) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto late = engine->execute_in_session("a", "sleep_and_increment", {{"ms", 300}},
+                                               {.timeout = milliseconds(50)});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().category, ErrorCategory::kTimeout);
+  EXPECT_EQ(late.error().code, "deadline_exceeded");
+  EXPECT_EQ(late.error().state_applied, StateApplied::kNo);
+  // The session stays taken until the worker has answered; what it changed has not happened.
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_EQ(engine->stats().late_answers, 1U);
+  EXPECT_EQ(engine->stats().workers_lost, 0U);
+  EXPECT_THAT(test::check_history(engine->history()), IsEmpty());
+}
+
+TEST(DeadlineTest, AWorkerThatDoesNotComeBackIsReplaced) {
+  Config config = test::pool_config(1);
+  config.worker.cancel_grace = milliseconds(100);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  const auto late = engine->execute_in_session("a", "hang", {}, {.timeout = milliseconds(50)});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, "deadline_exceeded");
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_EQ(engine->stats().worker_restarts, 1U);
+}
+
+TEST(DeadlineTest, AWaiterLeavesTheQueueWhenItExpires) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  std::promise<void> slept;
+  engine->submit("slow", "sleep_and_increment", {{"ms", 400}},
+                 [&](const Result<Answer>&) { slept.set_value(); });
+  const auto expired =
+      engine->execute_in_session("quick", "increment", {}, {.timeout = milliseconds(50)});
+  ASSERT_FALSE(expired);
+  EXPECT_EQ(expired.error().code, "deadline_exceeded");
+  EXPECT_EQ(expired.error().attempts, 0U);
+  EXPECT_EQ(engine->stats().waiting_calls, 0U);
+  slept.get_future().wait();
+}
+
+TEST(DeadlineTest, WaitingForAWorkerIsBounded) {
+  Config config = test::pool_config(1);
+  config.checkout_timeout = milliseconds(50);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  std::promise<void> slept;
+  engine->submit("slow", "sleep_and_increment", {{"ms", 400}},
+                 [&](const Result<Answer>&) { slept.set_value(); });
+  const auto refused = engine->execute_in_session("quick", "increment", {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().category, ErrorCategory::kResourceError);
+  EXPECT_EQ(refused.error().code, "checkout_timeout");
+  EXPECT_TRUE(refused.error().retry_after.has_value());
+  slept.get_future().wait();
+}
+
+TEST(CancelTest, EndsACallOnceWhetherItRunsOrWaits) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  std::promise<Result<Answer>> running;
+  std::promise<Result<Answer>> waiting;
+  const CallId first = engine->submit("a", "sleep_and_increment", {{"ms", 300}},
+                                      [&](Result<Answer> r) { running.set_value(std::move(r)); });
+  const CallId second = engine->submit("a", "increment", {},
+                                       [&](Result<Answer> r) { waiting.set_value(std::move(r)); });
+  EXPECT_TRUE(engine->cancel(second));
+  EXPECT_TRUE(engine->cancel(first));
+  EXPECT_FALSE(engine->cancel(first)) << "it has ended";
+  EXPECT_EQ(running.get_future().get().error().code, "cancelled");
+  EXPECT_EQ(waiting.get_future().get().error().code, "cancelled");
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_THAT(test::check_history(engine->history()), IsEmpty());
+}
+
+TEST(SubmitTest, ABlockingCallOnTheReactorIsRefused) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  std::promise<std::string> code;
+  engine->submit("a", "increment", {}, [&](const Result<Answer>&) {
+    const auto nested = engine->execute_in_session("b", "increment", {});
+    code.set_value(nested ? "ok" : nested.error().code);
+  });
+  EXPECT_EQ(code.get_future().get(), "would_deadlock");
+}
+
+TEST(SubmitTest, CompletionsRunOnTheExecutorThatIsGiven) {
+  Config config = test::pool_config(1);
+  std::atomic<int> executed{0};
+  config.completion_executor = [&](std::function<void()> run) {
+    executed.fetch_add(1);
+    run();
+  };
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  std::promise<Result<Answer>> answer;
+  engine->submit("a", "increment", {}, [&](Result<Answer> r) { answer.set_value(std::move(r)); });
+  EXPECT_EQ(answer.get_future().get()->value.as_int64(), 1);
+  EXPECT_EQ(executed.load(), 1);
+}
+
+}  // namespace
+}  // namespace dspool

@@ -1,0 +1,74 @@
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "tests/e2e/pool.h"
+
+namespace dspool {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kKey = "sk-offline-9f8e7d6c5b4a";
+
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(LanguageModelTest, ReachesEveryWorkerAndThoseStartedLater) {
+  const auto engine = test::start_pool(test::pool_config(2));
+  ASSERT_NE(engine, nullptr);
+  ASSERT_TRUE(engine->set_lm({.model = "openai/offline", .api_key = kKey, .temperature = 0.5}));
+  for (int i = 0; i < 8; ++i) {
+    const auto told = engine->execute_anonymous("language_model", {});
+    ASSERT_TRUE(told) << told.error().describe();
+    EXPECT_EQ(told->value["model"].as_string(), "openai/offline");
+    EXPECT_EQ(told->value["api_key"].as_string(), kKey);
+    EXPECT_EQ(told->value["temperature"].as_double(), 0.5);
+  }
+  for (const WorkerHealth& worker : engine->health_check().workers) ::kill(worker.pid, SIGKILL);
+  while (engine->stats().worker_restarts < 2) std::this_thread::yield();
+  const auto told = engine->execute_anonymous("language_model", {}, {.max_retries = 3});
+  ASSERT_TRUE(told) << told.error().describe();
+  EXPECT_EQ(told->value["model"].as_string(), "openai/offline");
+}
+
+TEST(LanguageModelTest, IsInEffectForEveryCallAfterItWasSet) {
+  const auto engine = test::start_pool(test::pool_config(2));
+  ASSERT_NE(engine, nullptr);
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = "openai/model-" + std::to_string(i);
+    ASSERT_TRUE(engine->execute_anonymous("set_lm", {{"model", name}, {"api_key", kKey}}));
+    EXPECT_EQ(engine->execute_anonymous("language_model", {})->value["model"].as_string(), name);
+  }
+}
+
+TEST(LanguageModelTest, ItsKeyIsNotInTheWorkersEnvironmentOrCommandLine) {
+  ::setenv("OFFLINE_API_KEY", kKey, 1);
+  const auto engine = test::start_pool(test::pool_config(1));
+  ::unsetenv("OFFLINE_API_KEY");
+  ASSERT_NE(engine, nullptr);
+  ASSERT_TRUE(engine->set_lm({.model = "openai/offline", .api_key = kKey}));
+  ASSERT_TRUE(engine->execute_anonymous("language_model", {}));
+  const std::filesystem::path proc =
+      "/proc/" + std::to_string(engine->health_check().workers.at(0).pid);
+  EXPECT_THAT(content_of(proc / "environ"), Not(HasSubstr(kKey)));
+  EXPECT_THAT(content_of(proc / "cmdline"), Not(HasSubstr(kKey)));
+}
+
+TEST(LanguageModelTest, AModelWithoutANameIsRefused) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto set = engine->set_lm({});
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code, "invalid_language_model");
+}
+
+}  // namespace
+}  // namespace dspool

@@ -1,0 +1,50 @@
+// An engine with real Python workers, for end-to-end tests.
+#pragma once
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "dspool/engine.h"
+#include "gtest/gtest.h"
+
+namespace dspool::test {
+
+inline constexpr std::chrono::seconds kPatience{30};
+
+inline std::string python() {
+  const char* named = std::getenv("DSPOOL_PYTHON");
+  return named != nullptr ? named : "/usr/bin/python3";
+}
+
+inline Config pool_config(std::uint32_t workers,
+                          std::string adapter = "troublemaker:Troublemaker") {
+  Config config;
+  config.pool_size = workers;
+  config.overflow = 0;
+  config.log_level = LogLevel::kError;
+  config.history_events = 1 << 20;
+  config.worker.adapter = std::move(adapter);
+  config.worker.python = python();
+  config.worker.python_path = {DSPOOL_TEST_ADAPTERS};
+  return config;
+}
+
+inline std::unique_ptr<Engine> start_pool(const Config& config) {
+  auto engine = Engine::start(config);
+  if (!engine) {
+    ADD_FAILURE() << engine.error().describe();
+    return nullptr;
+  }
+  EXPECT_TRUE((*engine)->wait_until_ready(kPatience));
+  return std::move(*engine);
+}
+
+// The process that answers for a session just now.
+inline int pid_of(Engine& engine, std::string_view session) {
+  const auto pid = engine.execute_in_session(session, "pid", {});
+  return pid ? static_cast<int>(pid->value.as_int64()) : 0;
+}
+
+}  // namespace dspool::test

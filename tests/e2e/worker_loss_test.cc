@@ -1,0 +1,122 @@
+// A crash of a worker is an ordinary event: nothing that was committed is lost, nothing that was
+// not committed has happened, and the session goes on elsewhere.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <atomic>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/pool.h"
+#include "tests/support/history_checker.h"
+#include "tests/support/seed.h"
+
+namespace dspool {
+namespace {
+
+using test::kPatience;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// Until the pool has noticed the death of `workers` and replaced them.
+void wait_for_restarts(Engine& engine, std::uint64_t restarts) {
+  while (engine.stats().worker_restarts < restarts) std::this_thread::yield();
+  ASSERT_TRUE(engine.wait_until_ready(kPatience));
+}
+
+TEST(WorkerLossTest, TheSessionIsServedElsewhere) {
+  const auto engine = test::start_pool(test::pool_config(2));
+  ASSERT_NE(engine, nullptr);
+  for (int i = 1; i <= 5; ++i) {
+    EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), i);
+  }
+  const int first = test::pid_of(*engine, "a");
+  ASSERT_GT(first, 0);
+  ::kill(first, SIGKILL);
+  // The death may be seen before the call or during it; a repetition is allowed either way.
+  const auto answer = engine->execute_in_session("a", "increment", {}, {.max_retries = 1});
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->value.as_int64(), 6);
+  EXPECT_NE(test::pid_of(*engine, "a"), first);
+  wait_for_restarts(*engine, 1);
+  EXPECT_THAT(test::check_history(engine->history()), IsEmpty());
+}
+
+TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto lost = engine->execute_in_session("a", "exit", {{"status", 7}});
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().category, ErrorCategory::kConnection);
+  EXPECT_EQ(lost.error().code, "worker_lost");
+  EXPECT_EQ(lost.error().state_applied, StateApplied::kNo);
+  EXPECT_EQ(lost.error().attempts, 1U);
+  EXPECT_TRUE(lost.error().retryable);
+  EXPECT_THAT(lost.error().message, HasSubstr("exit status 7"));
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+}
+
+TEST(WorkerLossTest, RetriesAreBounded) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto lost = engine->execute_in_session("a", "exit", {}, {.max_retries = 2});
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, "worker_lost");
+  EXPECT_EQ(lost.error().attempts, 3U);
+}
+
+TEST(WorkerLossTest, KillsUnderLoadLoseAndRepeatNothing) {
+  const std::uint64_t seed = test::test_seed();
+  Config config = test::pool_config(2);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  constexpr int kThreads = 4;
+  constexpr int kSessionsEach = 5;
+  constexpr int kRounds = 60;
+  std::atomic<bool> working{true};
+  std::thread killer([&] {
+    std::minstd_rand random(static_cast<std::uint32_t>(seed));
+    std::uint64_t kills = 0;
+    while (working.load()) {
+      const Health health = engine->health_check();
+      const auto& victim = health.workers[random() % health.workers.size()];
+      if (victim.pid != 0) ::kill(victim.pid, SIGKILL);
+      ++kills;
+      while (working.load() && engine->stats().worker_restarts < kills) std::this_thread::yield();
+      while (working.load() && !engine->wait_until_ready(std::chrono::milliseconds(20))) {
+      }
+    }
+  });
+  std::vector<std::thread> callers;
+  for (int t = 0; t < kThreads; ++t) {
+    callers.emplace_back([&, t] {
+      for (int round = 1; round <= kRounds; ++round) {
+        for (int s = 0; s < kSessionsEach; ++s) {
+          const auto answer = engine->execute_in_session(
+              "session-" + std::to_string(t * kSessionsEach + s), "increment", {},
+              {.max_retries = 20});
+          ASSERT_TRUE(answer) << answer.error().describe();
+          EXPECT_EQ(answer->value.as_int64(), round);
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  working.store(false);
+  killer.join();
+  EXPECT_GT(engine->stats().workers_lost, 0U);
+  EXPECT_THAT(test::check_history(engine->history()), IsEmpty());
+}
+
+TEST(WorkerLossTest, ExitInACommandIsAnErrorNotADeath) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto answer = engine->execute_in_session("a", "quit", {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().exception_type, "SystemExit");
+  EXPECT_EQ(engine->stats().workers_lost, 0U);
+}
+
+}  // namespace
+}  // namespace dspool
