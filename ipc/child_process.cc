@@ -1,8 +1,6 @@
 #include "ipc/child_process.h"
 
 #include <fcntl.h>
-#include <csignal>
-#include <cstring>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +8,8 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <csignal>
+#include <cstring>
 
 #include "ipc/exec_child.h"
 #include "ipc/pidfd.h"

@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <csignal>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
+#include <csignal>
 
 namespace dspool::ipc {
 namespace {

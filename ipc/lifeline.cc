@@ -1,21 +1,16 @@
 #include "ipc/lifeline.h"
 
 #include <poll.h>
-#include <csignal>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <system_error>
 
 namespace dspool::ipc {
 namespace {
-
-void end_process() noexcept {
-  const bool leads_group = ::getpgrp() == ::getpid();
-  ::kill(leads_group ? 0 : ::getpid(), SIGKILL);
-}
 
 // Returns when stopped.
 void watch(int socket, int stop_bell) noexcept {
@@ -23,8 +18,8 @@ void watch(int socket, int stop_bell) noexcept {
                                  {.fd = stop_bell, .events = POLLIN, .revents = 0}}};
   while (true) {
     if (::poll(watched.data(), watched.size(), -1) < 0) continue;  // EINTR: signals are blocked
+    if (watched[0].revents != 0) Lifeline::end_process();  // POLLHUP and POLLERR come unasked
     if (watched[1].revents != 0) return;
-    if (watched[0].revents != 0) return end_process();  // POLLHUP and POLLERR come unasked
   }
 }
 
@@ -50,6 +45,11 @@ Result<std::unique_ptr<Lifeline>> Lifeline::start(int socket) {
   if (error != 0) return system_fault("cannot start the lifeline's thread", error);
   ::pthread_setname_np(lifeline->thread_.native_handle(), "dspool-lifeline");
   return lifeline;
+}
+
+void Lifeline::end_process() noexcept {
+  const bool leads_group = ::getpgrp() == ::getpid();
+  ::kill(leads_group ? 0 : ::getpid(), SIGKILL);
 }
 
 Lifeline::~Lifeline() {

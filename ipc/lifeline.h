@@ -19,7 +19,12 @@ class Lifeline {
   static Result<std::unique_ptr<Lifeline>> start(int socket);
   Lifeline(const Lifeline&) = delete;
   Lifeline& operator=(const Lifeline&) = delete;
-  ~Lifeline();  // stops the thread, and joins it
+  // Stops the thread, and joins it. What hung up before still ends the process.
+  ~Lifeline();
+
+  // What the thread does, for a thread that has seen the hang-up before it: were that one to leave
+  // by itself, it would leave the rest of its group behind.
+  static void end_process() noexcept;
 
  private:
   explicit Lifeline(FileDescriptor stop_bell) noexcept : stop_bell_(std::move(stop_bell)) {}

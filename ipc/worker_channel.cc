@@ -220,7 +220,9 @@ Result<void> WorkerChannel::start_lifeline() {
 
 bool WorkerChannel::engine_is_gone() const noexcept {
   pollfd control{.fd = parts_.control.get(), .events = POLLRDHUP, .revents = 0};
-  return ::poll(&control, 1, 0) > 0;  // POLLHUP and POLLERR come unasked
+  const bool gone = ::poll(&control, 1, 0) > 0;  // POLLHUP and POLLERR come unasked
+  if (gone && lifeline_) Lifeline::end_process();
+  return gone;
 }
 
 }  // namespace dspool::ipc

@@ -47,7 +47,7 @@ class WorkerChannel {
   void release() noexcept;
   // Waits until a record is there: spins (pause <= 1 us, then sched_yield up to about 20 us,
   // adaptively), then announces sleep, looks again and sleeps on the doorbell's futex.
-  // false: the engine is gone, or its cursor lied.
+  // false: the engine is gone (with a lifeline, that ends the process), or its cursor lied.
   [[nodiscard]] bool wait();
   // The longest that wait() spins; 0: it sleeps at once.
   void set_spin_limit(std::chrono::nanoseconds limit) noexcept;
@@ -61,8 +61,8 @@ class WorkerChannel {
   void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
   // Publishes and rings whom the engine announced.
   void publish() noexcept;
-  // Publishes, then waits until the engine has freed response bytes, in bounded naps; false: the
-  // engine is gone.
+  // Publishes, then waits until the engine has freed response bytes, in bounded naps; false: as
+  // for wait().
   [[nodiscard]] bool wait_for_room();
 
   // ---- control ----

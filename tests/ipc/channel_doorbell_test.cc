@@ -1,8 +1,7 @@
-// Going to sleep and being woken, on both sides. A lost wake-up shows as a watchdog's bite on the
-// engine's side, and as a missed ring on the worker's, where naps are bounded.
+// Going to sleep and being woken, on both sides. A wake-up that the engine loses shows as a bite of
+// the watchdog; one that the worker loses shows as a missed ring, since its sleeps are bounded.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <random>
 #include <thread>
 
@@ -14,6 +13,12 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
+using Received = EngineChannel::Received;
+
+void spend(nanoseconds time) {
+  const auto end = AdaptiveSpin::Clock::now() + time;
+  while (AdaptiveSpin::Clock::now() < end) continue;
+}
 
 class ChannelDoorbellTest : public testing::Test {
  protected:
@@ -23,11 +28,12 @@ class ChannelDoorbellTest : public testing::Test {
     EXPECT_EQ(worker_->missed_rings(), 0U);
   }
 
-  // A worker that echoes until the engine is gone, choosing before each wait how long to spin.
-  template <typename SpinLimit>
-  void start_echo(SpinLimit spin_limit) {
-    echo_ = std::thread([this, spin_limit]() mutable {
-      worker_->set_spin_limit(spin_limit());
+  // A worker that echoes until the engine is gone. `before_wait()` and `before_answer()` shift it
+  // against the engine.
+  template <typename BeforeWait, typename BeforeAnswer>
+  void start_echo(BeforeWait before_wait, BeforeAnswer before_answer) {
+    echo_ = std::thread([this, before_wait, before_answer]() mutable {
+      before_wait();
       while (worker_->wait()) {
         while (const auto record = worker_->try_receive()) {
           while (!push(*worker_, record->header.request_id, record->body)) {
@@ -35,30 +41,39 @@ class ChannelDoorbellTest : public testing::Test {
           }
           worker_->release();
         }
+        before_answer();
         worker_->publish();
-        worker_->set_spin_limit(spin_limit());
+        before_wait();
       }
     });
   }
 
-  // Sends batches of `batch()` requests and sleeps for their answers; `idle()` goes before each.
-  template <typename Batch, typename Idle>
-  void ping_pong(std::uint64_t requests, Batch batch, Idle idle) {
-    std::uint64_t sent = 0;
-    std::uint64_t answered = 0;
-    while (answered < requests) {
-      idle();
-      for (auto left = batch(); left > 0; --left) {
-        ++sent;
-        ASSERT_TRUE(push(*engine_, sent, std::as_bytes(std::span(&sent, 1))));
-      }
-      publish_and_ring(*engine_);
-      while (answered < sent) {
-        ASSERT_EQ(receive_waiting(*engine_, header_, body_), EngineChannel::Received::kRecord);
-        ASSERT_EQ(header_.request_id, ++answered);
-        ASSERT_EQ(std::memcmp(body_.data(), &answered, sizeof answered), 0);
-      }
+  void start_sleepy_echo() {
+    worker_->set_spin_limit(nanoseconds{0});
+    start_echo([] {}, [] {});
+  }
+
+  void send(std::uint64_t id) {
+    ASSERT_TRUE(push(*engine_, id, std::as_bytes(std::span(&id, 1))));
+    publish_and_ring(*engine_);
+  }
+
+  void expect_answer(std::uint64_t id, Received received) {
+    ASSERT_EQ(received, Received::kRecord);
+    ASSERT_EQ(header_.request_id, id);
+    ASSERT_EQ(std::memcmp(body_.data(), &id, sizeof id), 0);
+  }
+
+  Received receive_sleeping() { return receive_waiting(*engine_, header_, body_); }
+
+  // Without ever sleeping, so that the worker has no time to.
+  Received receive_looking() {
+    const auto watchdog = AdaptiveSpin::Clock::now() + std::chrono::milliseconds{kWatchdogMs};
+    auto received = engine_->receive(header_, body_);
+    while (received == Received::kNothing && AdaptiveSpin::Clock::now() < watchdog) {
+      received = engine_->receive(header_, body_);
     }
+    return received;
   }
 
   ChannelPair pair_ = make_channel_pair();
@@ -71,35 +86,58 @@ class ChannelDoorbellTest : public testing::Test {
 
 TEST_F(ChannelDoorbellTest, IsDueWhileTheWorkerSleepsUntilItIsRung) {
   EXPECT_FALSE(engine_->publish()) << "nobody has gone to sleep yet";
-  start_echo([] { return nanoseconds{0}; });
+  start_sleepy_echo();
   while (!engine_->publish()) std::this_thread::yield();
   EXPECT_TRUE(engine_->publish()) << "an announced sleep stays due";
   ASSERT_TRUE(push(*engine_, 1, {}));
   EXPECT_TRUE(engine_->publish());
   engine_->ring_worker();
-  EXPECT_EQ(receive_waiting(*engine_, header_, body_), EngineChannel::Received::kRecord);
+  EXPECT_EQ(receive_sleeping(), Received::kRecord);
 }
 
-TEST_F(ChannelDoorbellTest, WakesASleepingWorkerEveryTime) {
-  start_echo([] { return nanoseconds{0}; });
-  ping_pong(
-      100'000, [] { return 1; }, [] {});
+TEST_F(ChannelDoorbellTest, WakesBothSidesEveryTime) {
+  start_sleepy_echo();
+  for (std::uint64_t id = 1; id <= 50'000; ++id) {
+    send(id);
+    ASSERT_NO_FATAL_FAILURE(expect_answer(id, receive_sleeping()));
+  }
 }
 
-// The engine idles for up to 40 us, so that requests meet the worker in every phase of its wait.
-TEST_F(ChannelDoorbellTest, LosesNoWakeUpInAnyPhaseOfAWait) {
-  const std::uint64_t seed = test::test_seed();
-  std::mt19937_64 random(seed);
-  std::mt19937_64 worker_random(seed + 1);
-  start_echo([&worker_random] {
-    return worker_random() % 2 == 0 ? nanoseconds{0} : microseconds{worker_random() % 30};
-  });
-  ping_pong(
-      100'000, [&] { return 1 + random() % 8; },
-      [&] {
-        const auto end = AdaptiveSpin::Clock::now() + nanoseconds{random() % 40'000};
-        while (AdaptiveSpin::Clock::now() < end) continue;
-      });
+// The next request comes while the worker is about to sleep, at any step of its protocol.
+TEST_F(ChannelDoorbellTest, LosesNoRequestThatMeetsTheWorkerGoingToSleep) {
+  std::mt19937_64 random(test::test_seed());
+  start_sleepy_echo();
+  for (std::uint64_t id = 1; id <= 200'000; ++id) {
+    spend(nanoseconds{random() % 1500});
+    send(id);
+    ASSERT_NO_FATAL_FAILURE(expect_answer(id, receive_looking()));
+  }
+}
+
+// The answer comes while the engine is about to sleep, at any step of its protocol.
+TEST_F(ChannelDoorbellTest, LosesNoAnswerThatMeetsTheEngineGoingToSleep) {
+  std::mt19937_64 random(test::test_seed());
+  worker_->set_spin_limit(microseconds{20});
+  start_echo([] {}, [random]() mutable { spend(nanoseconds{random() % 1500}); });
+  for (std::uint64_t id = 1; id <= 100'000; ++id) {
+    send(id);
+    spend(nanoseconds{random() % 500});
+    ASSERT_NO_FATAL_FAILURE(expect_answer(id, receive_sleeping()));
+  }
+}
+
+TEST_F(ChannelDoorbellTest, LosesNothingWhateverBothSidesDo) {
+  std::mt19937_64 random(test::test_seed());
+  start_echo(
+      [this, random]() mutable { worker_->set_spin_limit(nanoseconds{random() % 3 * 10'000}); },
+      [random]() mutable { spend(nanoseconds{random() % 2000}); });
+  for (std::uint64_t id = 1; id <= 50'000; ++id) {
+    spend(nanoseconds{random() % 20'000});
+    send(id);
+    const bool sleeps = random() % 2 == 0;
+    const auto received = sleeps ? receive_sleeping() : receive_looking();
+    ASSERT_NO_FATAL_FAILURE(expect_answer(id, received));
+  }
 }
 
 }  // namespace

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <csignal>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 
 #include "tests/ipc/child.h"
 
@@ -95,15 +95,16 @@ TEST(ChildProcessTest, HasItsProgramsPathAsItsFirstArgument) {
   EXPECT_THAT(text, StartsWith("a b,\n/bin/sh,-c,"));
 }
 
-// The sources stand where other sources must arrive, in a circle; and an open descriptor that
-// would be inherited does not arrive.
+// The sources stand where other sources must arrive, in a circle; and open descriptors that would
+// be inherited do not arrive.
 TEST(ChildProcessTest, GivesDescriptorsTheirNumbersAndNoOthers) {
   const FileDescriptor a = saying("a");
   const FileDescriptor b = saying("b");
   const FileDescriptor c = saying("c");
-  const FileDescriptor leak(::dup(STDIN_FILENO));
-  ASSERT_TRUE(leak.is_open());
   const int far = c.get() + 20;
+  const FileDescriptor leak_below(::fcntl(STDIN_FILENO, F_DUPFD, 3));
+  const FileDescriptor leak_above(::fcntl(STDIN_FILENO, F_DUPFD, far + 5));
+  ASSERT_TRUE(leak_below.get() < far && leak_above.get() > far);
   ChildOptions options = python(
       "import os\n"
       "def is_open(fd):\n"

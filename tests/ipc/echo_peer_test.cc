@@ -1,7 +1,7 @@
 // A channel between two processes, and what remains of it when one is killed.
 #include <gtest/gtest.h>
-#include <csignal>
 
+#include <csignal>
 #include <random>
 
 #include "tests/ipc/child.h"

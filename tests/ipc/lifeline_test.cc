@@ -1,11 +1,11 @@
 #include "ipc/lifeline.h"
 
 #include <gtest/gtest.h>
-#include <csignal>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <array>
+#include <csignal>
 
 #include "tests/ipc/child.h"
 

@@ -56,30 +56,38 @@ TEST(ConfigTest, ReadsEveryKey) {
     pipeline = 64
     session_cache = 1
     ring_bytes = 262144
+    spin_us = 0
     start_timeout = 5000
     cancel_grace = 250
   )")
                             .value();
-  EXPECT_FALSE(config.pooling_enabled);
-  EXPECT_EQ(config.pool_mode, PoolMode::kTest);
-  EXPECT_EQ(config.pool_size, 7);
-  EXPECT_EQ(config.overflow, 0);
-  EXPECT_EQ(config.checkout_timeout, milliseconds(1));
-  EXPECT_EQ(config.operation_timeout, milliseconds(90'000));
-  EXPECT_EQ(config.affinity, Affinity::kOff);
-  EXPECT_EQ(config.session_queue_limit, 3);
-  EXPECT_EQ(config.queue_limit, 100);
-  EXPECT_EQ(config.history_events, 1000);
-  EXPECT_EQ(config.log_level, LogLevel::kDebug);
-  EXPECT_EQ(config.worker.adapter, "package.module:Class");
-  EXPECT_EQ(config.worker.python, "/opt/python/bin/python3");
-  EXPECT_EQ(config.worker.python_path, (std::vector<std::string>{"/a", "b c"}));
-  EXPECT_EQ(config.worker.max_in_flight, 256);
-  EXPECT_EQ(config.worker.pipeline, 64);
-  EXPECT_EQ(config.worker.session_cache, 1);
-  EXPECT_EQ(config.worker.ring_bytes, 262'144);
-  EXPECT_EQ(config.worker.start_timeout, milliseconds(5000));
-  EXPECT_EQ(config.worker.cancel_grace, milliseconds(250));
+  // A member that is added does not compile here until it has been made a key as well.
+  const auto& [pooling_enabled, pool_mode, pool_size, overflow, checkout_timeout, operation_timeout,
+               affinity, session_queue_limit, queue_limit, history_events, log_level, log_sink,
+               completion_executor, worker] = config;
+  const auto& [adapter, python, python_path, max_in_flight, pipeline, session_cache, ring_bytes,
+               spin_us, start_timeout, cancel_grace] = worker;
+  EXPECT_FALSE(pooling_enabled);
+  EXPECT_EQ(pool_mode, PoolMode::kTest);
+  EXPECT_EQ(pool_size, 7);
+  EXPECT_EQ(overflow, 0);
+  EXPECT_EQ(checkout_timeout, milliseconds(1));
+  EXPECT_EQ(operation_timeout, milliseconds(90'000));
+  EXPECT_EQ(affinity, Affinity::kOff);
+  EXPECT_EQ(session_queue_limit, 3);
+  EXPECT_EQ(queue_limit, 100);
+  EXPECT_EQ(history_events, 1000);
+  EXPECT_EQ(log_level, LogLevel::kDebug);
+  EXPECT_EQ(adapter, "package.module:Class");
+  EXPECT_EQ(python, "/opt/python/bin/python3");
+  EXPECT_EQ(python_path, (std::vector<std::string>{"/a", "b c"}));
+  EXPECT_EQ(max_in_flight, 256);
+  EXPECT_EQ(pipeline, 64);
+  EXPECT_EQ(session_cache, 1);
+  EXPECT_EQ(ring_bytes, 262'144);
+  EXPECT_EQ(spin_us, 0);
+  EXPECT_EQ(start_timeout, milliseconds(5000));
+  EXPECT_EQ(cancel_grace, milliseconds(250));
   EXPECT_EQ(refusal(config), "accepted");
 }
 
@@ -223,11 +231,23 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "worker.session_cache = 0",
                                  "worker.ring_bytes = 131072",
                                  "worker.ring_bytes = 2147483648",
+                                 "worker.spin_us = 1001",
                                  "worker.start_timeout = 0",
                                  "worker.cancel_grace = 0"};
   for (const std::string& text : outside) {
     EXPECT_THAT(refusal(text), AllOf(StartsWith("pool.toml:1: " + text + ": it must be an integer"),
                                      HasSubstr("from "), HasSubstr(" to ")));
+  }
+}
+
+TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
+  for (const std::string text :
+       {"pool_size = 1", "pool_size = 1024", "overflow = 0", "overflow = 1024",
+        "checkout_timeout = 1", "operation_timeout = 604800000", "session_queue_limit = 1",
+        "queue_limit = 16777216", "history_events = 0", "worker.max_in_flight = 1",
+        "worker.pipeline = 1", "worker.session_cache = 16777216", "worker.ring_bytes = 262144",
+        "worker.ring_bytes = 1073741824", "worker.python_path = []"}) {
+    EXPECT_EQ(refusal(text), "accepted") << text;
   }
 }
 

@@ -110,6 +110,7 @@ TEST(ValueLiteralTest, MapsAndListsAreMadeOfWhatIsKnownAtRunTime) {
   std::vector<Value::Member> members;
   std::vector<Value::Item> items;
   std::vector<std::string> keys;
+  keys.reserve(1000);
   for (int i = 0; i < 1000; ++i) keys.push_back("key" + std::to_string(i));
   for (const std::string& key : keys) {
     members.emplace_back(key, members.size());

@@ -1,0 +1,83 @@
+#include "bench/budgets.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace dspool::bench {
+namespace {
+
+enum class Bound : std::uint8_t { kAtMost, kAtLeast };
+
+struct Budget {
+  std::string_view what;
+  std::string_view benchmark;
+  std::string_view rival;  // empty: the limit is a figure of its own
+  double Measured::*figure;
+  Bound bound;
+  double limit;
+};
+
+constexpr std::array kBudgets = {
+    Budget{"floor: round trip, spinning (us)",
+           "BM_Floor_RoundTrip/spin",
+           {},
+           &Measured::p50_us,
+           Bound::kAtMost,
+           8},
+    Budget{"round trip, spinning (us)", "BM_Engine_RoundTrip/spin", "BM_Floor_RoundTrip/spin",
+           &Measured::p50_us, Bound::kAtMost, 1.6},
+    Budget{"round trip, both sides asleep (us)", "BM_Engine_RoundTrip/sleep",
+           "BM_Floor_RoundTrip/sleep", &Measured::p50_us, Bound::kAtMost, 1.3},
+    Budget{"commit, spinning (us)", "BM_Engine_Commit/spin", "BM_Floor_RoundTrip/spin",
+           &Measured::p50_us, Bound::kAtMost, 1.8},
+    Budget{"commit, both sides asleep (us)", "BM_Engine_Commit/sleep", "BM_Floor_RoundTrip/sleep",
+           &Measured::p50_us, Bound::kAtMost, 1.3},
+    Budget{"throughput (calls/s)", "BM_Engine_Throughput/in_flight:16/workers:2",
+           "BM_Floor_Throughput/in_flight:16/workers:2", &Measured::items_per_second,
+           Bound::kAtLeast, 0.5},
+    Budget{"throughput (calls/s)",
+           "BM_Engine_Throughput/in_flight:16/workers:2",
+           {},
+           &Measured::items_per_second,
+           Bound::kAtLeast,
+           120'000},
+    Budget{"session lookup, 1 M sessions (ns)", "BM_SessionTable_Find/sessions:1000000",
+           "BM_BareTable_Find/sessions:1000000", &Measured::cpu_ns, Bound::kAtMost, 1.5},
+};
+
+std::optional<double> figure_of(const Results& results, std::string_view benchmark,
+                                double Measured::*figure) {
+  const auto found = results.find(std::string(benchmark));
+  if (found == results.end() || found->second.*figure == 0) return std::nullopt;
+  return found->second.*figure;
+}
+
+std::string line_for(const Budget& budget, const Results& results) {
+  const auto measured = figure_of(results, budget.benchmark, budget.figure);
+  const bool alone = budget.rival.empty();
+  const auto rival = alone ? std::optional(1.0) : figure_of(results, budget.rival, budget.figure);
+  if (!measured || !rival) return {};
+  const double value = *measured / *rival;
+  const bool met = budget.bound == Bound::kAtMost ? value <= budget.limit : value >= budget.limit;
+  const std::string_view sign = budget.bound == Bound::kAtMost ? "<=" : ">=";
+  return fmt::format(
+      "{:<36}{:>12.2f}{:>12}{:>10}{:>12}  {}\n", budget.what, *measured,
+      alone ? "" : fmt::format("{:.2f}", *rival), alone ? "" : fmt::format("{:.2f} x", value),
+      fmt::format("{} {}{}", sign, budget.limit, alone ? "" : " x"), met ? "met" : "MISSED");
+}
+
+}  // namespace
+
+void print_budgets(std::ostream& out, const Results& results) {
+  std::string lines;
+  for (const Budget& budget : kBudgets) lines += line_for(budget, results);
+  if (lines.empty()) return;
+  out << fmt::format("\n{:<36}{:>12}{:>12}{:>10}{:>12}\n", "budget", "measured", "beside it",
+                     "ratio", "limit")
+      << lines;
+}
+
+}  // namespace dspool::bench

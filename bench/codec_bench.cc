@@ -1,0 +1,70 @@
+// What do the engine's half of the encoding, and its distrust of workers, cost a call?
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/workload.h"
+#include "engine/session/record.h"
+#include "engine/worker/codec.h"
+#include "schemas/envelope_generated.h"
+
+namespace dspool::bench {
+namespace {
+
+constexpr std::uint64_t kEpoch = 1;
+
+// As a worker answers `echo`.
+std::vector<std::byte> encode_response(const Value& result) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.ForceVectorAlignment(result.bytes().size(), sizeof(std::uint8_t), sizeof(std::uint64_t));
+  const auto value = builder.CreateVector(result.bytes().data(), result.bytes().size());
+  wire::ResponseBuilder response(builder);
+  response.add_epoch(kEpoch);
+  response.add_service_ns(2'000);
+  response.add_result(value);
+  response.add_attempt(1);
+  builder.Finish(response.Finish());
+  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {bytes.begin(), bytes.end()};
+}
+
+void BM_Codec_Encode(benchmark::State& state) {
+  const Value args = five_fields();
+  const std::string session = session_name(0);
+  const session::Record record;
+  worker::RequestEncoder encoder;
+  std::uint64_t request_id = 0;
+  for (auto _ : state) {
+    const auto body = encoder.encode({.request_id = ++request_id,
+                                      .command = "echo",
+                                      .args = args.bytes(),
+                                      .session = session,
+                                      .attempt = 1,
+                                      .state = &record,
+                                      .deadline = {}});
+    benchmark::DoNotOptimize(body.data());
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_Codec_Encode);
+
+void BM_Codec_Decode(benchmark::State& state) {
+  const std::vector<std::byte> body = encode_response(five_fields());
+  worker::ResponseDecoder decoder;
+  worker::Outcome outcome;
+  for (auto _ : state) {
+    if (!decoder.decode(body, kEpoch, outcome)) state.SkipWithError("it does not verify");
+    // As the dispatcher takes it: the result is the caller's, and the next one needs a new buffer.
+    Value answer = Value::from_verified(std::move(outcome.result));
+    benchmark::DoNotOptimize(answer);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_Codec_Decode);
+
+}  // namespace
+}  // namespace dspool::bench

@@ -1,0 +1,137 @@
+#include "bench/loadtest/loadtest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "bench/loadtest/driver.h"
+#include "bench/loadtest/killer.h"
+#include "bench/loadtest/pool.h"
+#include "bench/loadtest/settle.h"
+#include "bench/loadtest/workload.h"
+
+namespace dspool::loadtest {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A call ends by its deadline plus a small bound; a pool that takes longer is broken.
+constexpr milliseconds kBound{10'000};
+constexpr milliseconds kReadyAtEnd{30'000};
+
+double seconds(Elapsed time) { return static_cast<double>(time.count()) / 1e9; }
+
+double fraction_of(const Workload& workload, const Progress& progress) {
+  double fraction = progress.elapsed / std::chrono::duration<double>(workload.window.end);
+  if (workload.total_operations && *workload.total_operations > 0) {
+    fraction = std::max(fraction, static_cast<double>(progress.ended) /
+                                      static_cast<double>(*workload.total_operations));
+  }
+  return fraction;
+}
+
+std::string text_of(const Progress& progress) {
+  return fmt::format("{} operations, {:.0f}/s, {} failed, {} outstanding", progress.ended,
+                     static_cast<double>(progress.ended) / seconds(progress.elapsed),
+                     progress.failed, progress.outstanding);
+}
+
+// Where the history goes: opened before the run, which would otherwise be in vain.
+class HistoryFile {
+ public:
+  static Result<HistoryFile> open(const std::string& path) {
+    HistoryFile history;
+    if (path.empty()) return history;
+    history.file_.open(path, std::ios::trunc);
+    if (!history.file_) return invalid_options(fmt::format("cannot write --history {}", path));
+    return history;
+  }
+
+  void write(const Engine& engine, Console& console) {
+    if (!file_.is_open()) return;
+    const History history = engine.history();
+    for (const Event& event : history.events) file_ << event.to_json() << '\n';
+    file_.flush();
+    if (!file_) console.line("warning: the history could not be written as a whole");
+    if (history.dropped > 0) {
+      console.line(fmt::format("warning: the history lacks its {} oldest events", history.dropped));
+    }
+  }
+
+ private:
+  std::ofstream file_;
+};
+
+void hand_logs_to(Console& console, Config& config) {
+  config.log_sink = [&console](LogLevel, std::string_view line) { console.line(line); };
+}
+
+DriverOptions driver_options(const Options& options, const Config& config, const Workload& workload,
+                             Console& console) {
+  DriverOptions driver;
+  driver.call.timeout = config.operation_timeout;
+  driver.call.max_retries = options.max_retries;
+  driver.patience = config.operation_timeout + kBound;
+  driver.on_progress = [&](const Progress& progress) {
+    console.show_progress(fraction_of(workload, progress), text_of(progress));
+  };
+  return driver;
+}
+
+std::optional<milliseconds> kill_interval(const Options& options) {
+  if (!options.kill_every_seconds) return std::nullopt;
+  return milliseconds(static_cast<std::int64_t>(*options.kill_every_seconds * 1e3));
+}
+
+}  // namespace
+
+Result<Report> run_loadtest(const Options& options, const std::vector<std::string>& python_path,
+                            const std::atomic<bool>& stop, Console& console) {
+  if (const Result<void> valid = validate(options); !valid) return tl::unexpected(valid.error());
+  Result<Workload> workload = make_workload(options);
+  if (!workload) return tl::unexpected(workload.error());
+  Result<Config> config = make_config(options, python_path);
+  if (!config) return tl::unexpected(config.error());
+  Result<HistoryFile> history = HistoryFile::open(options.history_file);
+  if (!history) return tl::unexpected(history.error());
+
+  hand_logs_to(console, *config);
+  Result<Pool> pool = start_pool(options, *config);
+  if (!pool) return tl::unexpected(pool.error());
+  Engine& engine = *pool->engine;
+  if (!engine.wait_until_ready(config->worker.start_timeout)) {
+    console.line("warning: not all workers became ready; starting with those there are");
+  }
+
+  OrderChecker checker(rule_of(workload->check), workload->session_ids.size());
+  EngineTarget target(engine);
+  Report report;
+  {
+    Driver driver(target, *workload, checker, driver_options(options, *config, *workload, console));
+    std::optional<Killer> killer;
+    if (const auto interval = kill_interval(options)) {
+      killer.emplace(engine, interval, options.seed, [&console](const Kill& kill) {
+        console.line(fmt::format("killed {} (process {})", kill.worker, kill.pid));
+      });
+    }
+    report.tally = driver.run(stop);
+  }
+  console.clear_progress();
+  engine.wait_until_ready(kReadyAtEnd);
+  report.unsettled_sessions = settle(target, *workload, checker);
+  for (std::uint32_t i = 0; i < workload->session_ids.size(); ++i) {
+    if (checker.touched(i)) ++report.sessions;
+  }
+  report.verdicts = checker.finish();
+  report.check = workload->check;
+  report.worker_restarts = engine.stats().worker_restarts;
+  report.stopped_early = stop.load();
+  history->write(engine, console);
+  return report;
+}
+
+}  // namespace dspool::loadtest

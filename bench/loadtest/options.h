@@ -1,0 +1,66 @@
+// What a load test is to do, as a person says it: each field is an option of `dspool loadtest`.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "dspool/config.h"
+#include "dspool/error.h"
+
+namespace dspool::loadtest {
+
+struct Options {
+  // The pool.
+  std::string adapter = "loadtest";  // loadtest, dspy, or package.module:Class
+  std::optional<std::uint32_t> workers = {};
+  std::optional<std::uint32_t> max_in_flight = {};
+  std::optional<Affinity> affinity = {};
+  std::string python = {};       // empty: DSPOOL_PYTHON, then the configuration's
+  std::string config_file = {};  // empty: the defaults
+  LogLevel log_level = LogLevel::kWarning;
+
+  // The load. Closed loop: `concurrency` operations are always outstanding. Open loop: they
+  // arrive at `rate` per second, however long they take.
+  std::optional<std::uint32_t> sessions = {};
+  std::optional<std::uint64_t> ops = {};  // of each session
+  std::optional<double> duration_seconds = {};
+  std::optional<std::uint32_t> concurrency = {};
+  std::optional<double> rate = {};
+  std::optional<double> zipf = {};
+  std::string trace_file = {};
+  std::optional<double> speedup = {};
+  std::string questions_file = {};
+  double warmup_seconds = 0;
+  std::uint64_t seed = 1;
+
+  // Each operation.
+  std::string command = {};  // empty: the adapter's usual one
+  std::string args = {};     // JSON; empty: the command's usual ones
+  std::optional<std::int64_t> timeout_ms = {};
+  std::uint32_t max_retries = 0;
+
+  // The language model.
+  std::string api_base = {};  // empty: the offline model
+  std::string model = {};
+  std::optional<std::int64_t> offline_latency_ms = {};
+
+  // What goes wrong, and what is kept.
+  std::optional<double> kill_every_seconds = {};
+  std::string history_file = {};
+};
+
+inline constexpr std::uint32_t kDefaultSessions = 100;
+inline constexpr std::uint64_t kDefaultOps = 100;
+inline constexpr std::uint32_t kDefaultConcurrency = 16;
+// No load test runs longer unless it is told to.
+inline constexpr std::chrono::minutes kDefaultDuration{10};
+
+// An error that says what is wrong with what was asked for: initialization / "invalid_options".
+[[nodiscard]] tl::unexpected<Error> invalid_options(std::string message);
+
+// Whether the options fit together. Does not look at the files they name.
+[[nodiscard]] Result<void> validate(const Options& options);
+
+}  // namespace dspool::loadtest

@@ -1,0 +1,125 @@
+#include "bench/loadtest/report.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <iterator>
+#include <map>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "dspool/value.h"
+
+namespace dspool::loadtest {
+namespace {
+
+// To a tenth: more than the recorder's buckets can tell.
+double microseconds(std::chrono::nanoseconds time) {
+  return std::round(static_cast<double>(time.count()) / 100.0) / 10.0;
+}
+
+double milliseconds(std::chrono::nanoseconds time) {
+  return static_cast<double>(time.count()) / 1e6;
+}
+
+std::string_view proof_of(Check check) {
+  switch (check) {
+    case Check::kCounter:
+      return "every answer's number, and every session's counter at the end";
+    case Check::kEachCommits:
+      return "every answer's version, and every session's version at the end";
+    case Check::kVersionsOnly:
+      return "versions never went back; whether an operation counts is not known";
+  }
+  return "";
+}
+
+}  // namespace
+
+double Report::success_rate() const {
+  if (operations() == 0) return 0;
+  return static_cast<double>(tally.successes) / static_cast<double>(operations());
+}
+
+double Report::ops_per_second() const {
+  if (tally.duration <= tally.duration.zero()) return 0;
+  return static_cast<double>(tally.successes) * 1e9 / static_cast<double>(tally.duration.count());
+}
+
+std::string to_json(const Report& report) {
+  const Tally& tally = report.tally;
+  std::map<std::string_view, std::uint64_t> by_category;
+  for (const auto& [kind, failures] : tally.errors) {
+    by_category[to_string(kind.first)] += failures.count;
+  }
+  std::vector<Value::Member> errors;
+  for (const auto& [category, count] : by_category) errors.emplace_back(category, count);
+  const auto percentile = [&](double fraction) {
+    return microseconds(tally.latencies.percentile(fraction));
+  };
+  return Value{{"total_operations", report.operations()},
+               {"successes", tally.successes},
+               {"failures", tally.failures},
+               {"errors_by_category", std::span<const Value::Member>(errors)},
+               {"duration_ms", milliseconds(tally.duration)},
+               {"ops_per_second", report.ops_per_second()},
+               {"success_rate", report.success_rate()},
+               {"latency_us",
+                {{"p50", percentile(0.5)},
+                 {"p90", percentile(0.9)},
+                 {"p99", percentile(0.99)},
+                 {"p999", percentile(0.999)},
+                 {"max", microseconds(tally.latencies.max())}}},
+               {"lost", report.verdicts.lost},
+               {"duplicated", report.verdicts.duplicated},
+               {"out_of_order", report.verdicts.out_of_order},
+               {"crossed", report.verdicts.crossed},
+               {"worker_restarts", report.worker_restarts}}
+      .to_json();
+}
+
+std::string to_table(const Report& report) {
+  const Tally& tally = report.tally;
+  const LatencyRecorder& latencies = tally.latencies;
+  std::string text;
+  const auto out = std::back_inserter(text);
+  const auto percentile = [&](double fraction) { return readable(latencies.percentile(fraction)); };
+  if (report.stopped_early) fmt::format_to(out, "Stopped before its end.\n");
+  fmt::format_to(out, "operations   {} in {} sessions, {:.1f} s\n", report.operations(),
+                 report.sessions, milliseconds(tally.duration) / 1e3);
+  fmt::format_to(out, "throughput   {:.0f} operations per second\n", report.ops_per_second());
+  fmt::format_to(out, "successes    {} ({:.2f} %)\n", tally.successes,
+                 100.0 * report.success_rate());
+  fmt::format_to(out, "failures     {}\n", tally.failures);
+  for (const auto& [kind, failures] : tally.errors) {
+    fmt::format_to(out, "             {:>8} x {}/{}: {}\n", failures.count, to_string(kind.first),
+                   kind.second, failures.example);
+  }
+  fmt::format_to(out, "latency      p50 {}   p90 {}   p99 {}   p99.9 {}   max {}\n",
+                 percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999),
+                 readable(latencies.max()));
+  fmt::format_to(out, "restarts     {} workers\n", report.worker_restarts);
+  const Verdicts& verdicts = report.verdicts;
+  fmt::format_to(out, "order        lost {}   duplicated {}   out of order {}   crossed {}\n",
+                 verdicts.lost, verdicts.duplicated, verdicts.out_of_order, verdicts.crossed);
+  fmt::format_to(out, "             ({})\n", proof_of(report.check));
+  if (report.unsettled_sessions > 0) {
+    fmt::format_to(out,
+                   "warning      {} sessions did not tell their state at the end: for them, "
+                   "only their answers were checked\n",
+                   report.unsettled_sessions);
+  }
+  return text;
+}
+
+std::string readable(std::chrono::nanoseconds time) {
+  const auto ns = static_cast<double>(time.count());
+  // Three digits say more than the measurement knows; the unit follows the size.
+  if (ns < 999.5e3) return fmt::format("{:.3g} µs", ns / 1e3);
+  if (ns < 999.5e6) return fmt::format("{:.3g} ms", ns / 1e6);
+  return fmt::format("{:.2f} s", ns / 1e9);
+}
+
+}  // namespace dspool::loadtest

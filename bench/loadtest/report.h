@@ -1,0 +1,41 @@
+// What a load test found out: for machines as one JSON object, for people as a table.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bench/loadtest/order_checker.h"
+#include "bench/loadtest/tally.h"
+#include "bench/loadtest/workload.h"
+
+namespace dspool::loadtest {
+
+struct Report {
+  Tally tally;
+  Verdicts verdicts;
+  Check check = Check::kVersionsOnly;
+  std::uint64_t sessions = 0;  // that were used
+  std::uint64_t worker_restarts = 0;
+  std::uint64_t unsettled_sessions = 0;  // whose end could not be looked at
+  bool stopped_early = false;
+
+  [[nodiscard]] std::uint64_t operations() const { return tally.successes + tally.failures; }
+  // Of the operations; 0 when there were none.
+  [[nodiscard]] double success_rate() const;
+  // Successes per second.
+  [[nodiscard]] double ops_per_second() const;
+};
+
+// {"total_operations", "successes", "failures", "errors_by_category", "duration_ms",
+// "ops_per_second", "success_rate", "latency_us": {"p50", "p90", "p99", "p999", "max"}, "lost",
+// "duplicated", "out_of_order", "crossed", "worker_restarts"}. Operations are calls, however many
+// attempts they took; those of the warm-up are not counted, but checked. Latencies are those of
+// successes; in `errors_by_category`, categories without an error are left out.
+[[nodiscard]] std::string to_json(const Report& report);
+
+[[nodiscard]] std::string to_table(const Report& report);
+
+// "12.3 µs", "4.56 ms", "1.23 s"
+[[nodiscard]] std::string readable(std::chrono::nanoseconds time);
+
+}  // namespace dspool::loadtest

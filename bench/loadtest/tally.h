@@ -1,0 +1,39 @@
+// What the operations of a run came to. One thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "bench/loadtest/latency_recorder.h"
+#include "dspool/error.h"
+
+namespace dspool::loadtest {
+
+struct Tally {
+  struct Failures {
+    std::uint64_t count = 0;
+    std::string example = {};  // the first one's message
+  };
+
+  std::uint64_t successes = 0;
+  std::uint64_t failures = 0;
+  std::map<std::pair<ErrorCategory, std::string>, Failures> errors;  // by category and code
+  LatencyRecorder latencies;                                         // of successes
+  std::chrono::nanoseconds duration{0};  // from the first measured start to the last measured end
+
+  void succeeded(std::chrono::nanoseconds latency) {
+    ++successes;
+    latencies.record(latency);
+  }
+
+  void failed(const Error& error) {
+    ++failures;
+    Failures& same = errors[{error.category, error.code}];
+    if (same.count++ == 0) same.example = error.message;
+  }
+};
+
+}  // namespace dspool::loadtest

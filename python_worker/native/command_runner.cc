@@ -1,0 +1,202 @@
+#include "python_worker/native/command_runner.h"
+
+#include <time.h>
+
+#include <string>
+#include <utility>
+
+namespace dspool::python {
+namespace {
+
+std::uint64_t now_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+ErrorReport python_error(std::string code, std::string message) {
+  return {.category = "python",
+          .code = std::move(code),
+          .message = std::move(message),
+          .exception_type = {},
+          .traceback = {}};
+}
+
+// A report that the host makes; if that fails too, one that says so.
+template <typename Make>
+ErrorReport report_of(const Make& make) {
+  try {
+    return ErrorReport::from_python(make());
+  } catch (const pybind11::error_already_set&) {
+    return python_error("exception", "an exception was raised that could not be described");
+  }
+}
+
+}  // namespace
+
+// ---- prepare ----
+
+void CommandRunner::prepare(const ipc::Record& record) {
+  const auto& request = *flatbuffers::GetRoot<wire::Request>(record.body.data());
+  ticket_ = {record.header.request_id, request.attempt()};
+  version_ = {request.version(), request.state_id()};
+  lm_version_ = request.lm_version();
+  need_state_ = false;
+  refusal_.reset();
+
+  const std::string_view name = request.command()->string_view();
+  Command* command = worker_.commands.find(name);
+  command_ = command;
+  if (command == nullptr) {
+    refusal_ = report_of([&] {
+      return worker_.host.attr("unknown_command")(pybind11::bytes(name.data(), name.size()));
+    });
+    return;
+  }
+  if (!take_session(request)) return;
+  session_state(session()).deadline_ns = request.deadline_ns();
+  const auto args = flexbuffers::GetRoot(request.args()->data(), request.args()->size());
+  if (!arguments_.decode(args, *command, *worker_.decoder)) refuse_arguments();
+}
+
+bool CommandRunner::take_session(const wire::Request& request) {
+  const std::string_view id = request.session()->string_view();
+  if (id.empty()) {
+    if (!anonymous_) anonymous_ = make_session(id);
+    return true;
+  }
+  lease_ = worker_.sessions.find(id, version_);
+  if (lease_) return true;
+
+  const wire::SessionRecord* state = request.state();
+  need_state_ = state == nullptr && version_ != SessionVersion{};
+  if (need_state_) return false;
+  pybind11::object made = make_session(id);
+  if (state != nullptr && !load_fields(session_state(made), *state)) {
+    refusal_ = describe_exception();
+    return false;
+  }
+  lease_ = worker_.sessions.insert(id, std::move(made));
+  return true;
+}
+
+// A session's id may be any bytes; those that are not UTF-8 become lone surrogates.
+pybind11::object CommandRunner::make_session(std::string_view id) const {
+  const auto text = pybind11::reinterpret_steal<pybind11::object>(
+      PyUnicode_DecodeUTF8(id.data(), static_cast<Py_ssize_t>(id.size()), "surrogateescape"));
+  if (!text) throw pybind11::error_already_set();
+  pybind11::object made = worker_.session_type(text);
+  SessionState& state = session_state(made);
+  state.decoder = worker_.decoder;
+  state.open = false;
+  return made;
+}
+
+void CommandRunner::refuse_arguments() {
+  const pybind11::object error = take_exception();
+  refusal_ = python_error("invalid_arguments",
+                          "the arguments cannot be decoded: " + std::string(pybind11::str(error)));
+}
+
+// ---- run ----
+
+bool CommandRunner::run() {
+  if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
+  if (!worker_.language_models.require(lm_version_)) return false;
+  if (!refusal_ && lm_version_ != 0) refusal_ = worker_.language_models.refusal();
+  if (refusal_) return fail(*refusal_, 0);
+
+  SessionState& state = session_state(session());
+  state.open = true;
+  const std::uint64_t start_ns = now_ns();
+  const auto result =
+      pybind11::reinterpret_steal<pybind11::object>(arguments_.call(*command_, session()));
+  const std::uint64_t service_ns = now_ns() - start_ns;
+  state.open = false;
+  return result ? answer(result, service_ns) : fail(describe_exception(), service_ns);
+}
+
+bool CommandRunner::answer(const pybind11::object& result, std::uint64_t service_ns) {
+  const bool touched = lease_ && session_is_touched();
+  if (touched && !delta_.collect(session_state(session()), encoder_)) {
+    return fail(PyErr_Occurred() != nullptr ? describe_exception()
+                                            : python_error("unserialisable_field", delta_.error()),
+                service_ns);
+  }
+  if (!encoder_.encode(result.ptr())) {
+    return fail(python_error("unserialisable_result", encoder_.error("result")), service_ns);
+  }
+
+  const bool changed = touched && !delta_.empty();
+  const ResponseWriter::Sent sent =
+      writer_.answer(ticket_, encoder_.bytes(), changed ? &delta_ : nullptr, service_ns);
+  if (sent != ResponseWriter::Sent::kSent) {
+    restore_session();
+  } else if (touched && !delta_.settle(session_state(session()))) {
+    PyErr_Clear();
+    lease_.drop();
+  } else {
+    keep_session(changed ? SessionVersion{version_.version + 1, ticket_.request_id} : version_);
+  }
+  arguments_.clear();
+  return sent != ResponseWriter::Sent::kEngineGone;
+}
+
+bool CommandRunner::fail(const ErrorReport& report, std::uint64_t service_ns) {
+  const ResponseWriter::Sent sent = writer_.error(ticket_, report, service_ns);
+  restore_session();
+  arguments_.clear();
+  return sent != ResponseWriter::Sent::kEngineGone;
+}
+
+bool CommandRunner::pong(std::uint64_t request_id) {
+  return writer_.pong(request_id) != ResponseWriter::Sent::kEngineGone;
+}
+
+ErrorReport CommandRunner::describe_exception() const {
+  const pybind11::object error = take_exception();
+  return report_of([&] {
+    return worker_.host.attr("describe")(error, command_ == nullptr ? "" : command_->name);
+  });
+}
+
+// ---- the session at hand ----
+
+const pybind11::object& CommandRunner::session() const noexcept {
+  return lease_ ? lease_.session() : anonymous_;
+}
+
+bool CommandRunner::session_is_touched() const noexcept {
+  return PyDict_GET_SIZE(session_state(session()).touched) != 0;
+}
+
+void CommandRunner::keep_session(SessionVersion version) {
+  if (lease_) {
+    lease_.give_back(version);
+  } else {
+    reset_anonymous();
+  }
+}
+
+void CommandRunner::restore_session() {
+  if (lease_ && session_is_touched() && !roll_back(session_state(session()))) {
+    PyErr_Clear();
+    lease_.drop();
+  } else {
+    keep_session(version_);
+  }
+}
+
+void CommandRunner::reset_anonymous() {
+  if (!anonymous_) return;
+  SessionState& state = session_state(anonymous_);
+  if (anonymous_.ref_count() > 1) {
+    anonymous_ = {};
+  } else if (PyDict_GET_SIZE(state.fields) != 0 || PyDict_GET_SIZE(state.touched) != 0) {
+    PyDict_Clear(state.fields);
+    PyDict_Clear(state.touched);
+  }
+}
+
+}  // namespace dspool::python

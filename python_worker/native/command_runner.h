@@ -1,0 +1,86 @@
+// One request's life inside a worker: prepare (while its record still lies in the ring), run,
+// answer.
+//
+// Invariant: between requests a cached session holds exactly what its version names. A command that
+// failed, or whose changes could not be sent, is rolled back.
+//
+// Threads: one runner per thread, all under the GIL.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "ipc/worker_channel.h"
+#include "python_worker/native/command_table.h"
+#include "python_worker/native/error_report.h"
+#include "python_worker/native/language_models.h"
+#include "python_worker/native/response_writer.h"
+#include "python_worker/native/session_cache.h"
+#include "python_worker/native/session_delta.h"
+#include "python_worker/native/session_state.h"
+#include "python_worker/native/value_encoder.h"
+#include "schemas/envelope_generated.h"
+
+namespace dspool::python {
+
+// What the runners of one worker share.
+struct Worker {
+  ipc::WorkerChannel& channel;
+  pybind11::object host;          // dspool_worker.host.AdapterHost
+  pybind11::object session_type;  // dspool_worker.Session, derived from SessionState
+  CommandTable commands;
+  SessionCache sessions;
+  LanguageModels language_models{channel, host};
+  std::shared_ptr<ValueDecoder> decoder = std::make_shared<ValueDecoder>();
+};
+
+class CommandRunner {
+ public:
+  explicit CommandRunner(Worker& worker) : worker_(worker), writer_(worker.channel) {}
+
+  // Takes from the record all that `run` needs.
+  void prepare(const ipc::Record& record);
+  // Executes and answers what was prepared last. False: the engine is gone.
+  [[nodiscard]] bool run();
+  // Answers a ping. False: the engine is gone.
+  [[nodiscard]] bool pong(std::uint64_t request_id);
+
+ private:
+  bool take_session(const wire::Request& request);
+  pybind11::object make_session(std::string_view id) const;
+  void refuse_arguments();
+  std::optional<ErrorReport> language_model_error() const;
+
+  bool answer(const pybind11::object& result, std::uint64_t service_ns);
+  bool fail(const ErrorReport& report, std::uint64_t service_ns);
+  ErrorReport describe_exception() const;
+
+  [[nodiscard]] const pybind11::object& session() const noexcept;
+  [[nodiscard]] bool session_is_touched() const noexcept;
+  void keep_session(SessionVersion version);
+  void restore_session();
+  void reset_anonymous();
+
+  Worker& worker_;
+  ResponseWriter writer_;
+  ValueEncoder encoder_;
+  SessionDelta delta_;
+  Arguments arguments_;
+  pybind11::object anonymous_;  // the session of anonymous calls, emptied after each
+
+  // Of the request at hand.
+  Ticket ticket_;
+  SessionVersion version_;
+  std::uint32_t lm_version_ = 0;
+  const Command* command_ = nullptr;
+  SessionCache::Lease lease_;  // none in an anonymous call
+  bool need_state_ = false;
+  std::optional<ErrorReport> refusal_;  // answered instead of running the command
+};
+
+}  // namespace dspool::python

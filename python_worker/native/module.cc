@@ -1,0 +1,99 @@
+// The extension dspool_worker._native: what _native.pyi says, and nothing else.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "python_worker/native/error_report.h"
+#include "python_worker/native/gil.h"
+#include "python_worker/native/request_loop.h"
+#include "python_worker/native/session_state.h"
+#include "python_worker/native/startup.h"
+#include "python_worker/native/value_decoder.h"
+#include "python_worker/native/value_encoder.h"
+
+namespace py = pybind11;
+
+namespace dspool::python {
+namespace {
+
+template <typename T>
+T value_or_throw(ipc::Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().what);
+  return std::move(*result);
+}
+
+std::unique_ptr<ipc::WorkerChannel> attach_channel(std::optional<std::int64_t> spin_us) {
+  std::optional<std::chrono::nanoseconds> spin_limit;
+  if (spin_us) spin_limit = std::chrono::microseconds(*spin_us);
+  return value_or_throw(attach(spin_limit));
+}
+
+Hello hello(ipc::WorkerChannel& channel) {
+  const GilRelease no_gil;
+  return value_or_throw(receive_hello(channel));
+}
+
+py::bytes encode(const py::object& value) {
+  ValueEncoder encoder;
+  if (!encoder.encode(value.ptr())) throw py::type_error(encoder.error("value"));
+  const auto bytes = encoder.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+py::object decode(const py::bytes& bytes) {
+  const std::string_view view(bytes);
+  ValueDecoder decoder;
+  PyObject* value =
+      decoder.decode({reinterpret_cast<const std::uint8_t*>(view.data()), view.size()});
+  if (value == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(value);
+}
+
+void fail(ipc::WorkerChannel& channel, const py::object& report) {
+  send_failure(channel, ErrorReport::from_python(report));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The native side of a dspool worker: its channel, its loop, its values.";
+
+  module.def("encode", &encode, py::arg("value"), py::pos_only(),
+             "The FlexBuffer of a value. TypeError names what cannot be encoded.");
+  module.def("decode", &decode, py::arg("encoded"), py::pos_only(),
+             "The value of a FlexBuffer that the engine has verified.");
+  add_session_state_type(module);
+
+  py::class_<Hello>(module, "Hello", "What the engine said first.")
+      .def_readonly("epoch", &Hello::epoch)
+      .def_readonly("worker", &Hello::worker)
+      .def_readonly("max_in_flight", &Hello::max_in_flight)
+      .def_readonly("session_cache", &Hello::session_cache);
+
+  py::class_<ipc::WorkerChannel>(module, "Channel", "The worker's end of its channel.")
+      .def(py::init(&attach_channel), py::arg("spin_us") = py::none(),
+           "Attaches to the descriptors that the engine left. RuntimeError: there are none.")
+      .def("hello", &hello, "Waits for the engine's first record.")
+      .def("ready", &send_ready, py::arg("python"), py::arg("commands"),
+           "Says that commands may come.")
+      .def("fail", &fail, py::arg("report"), "Says why none will.");
+
+  py::class_<RequestLoop>(module, "RequestLoop", "Executes what the engine sends.")
+      .def(py::init<ipc::WorkerChannel&, py::object, py::object, const py::dict&, std::size_t>(),
+           py::arg("channel"), py::arg("host"), py::arg("session_type"), py::arg("commands"),
+           py::arg("session_cache"), py::keep_alive<1, 2>())
+      .def("serve", &RequestLoop::serve,
+           "Returns True when told to drain, False when the engine is gone. To be called on each "
+           "of max_in_flight threads.");
+}
+
+}  // namespace dspool::python

@@ -1,0 +1,53 @@
+// Answers to requests, written into the response ring.
+//
+// Threads: one writer per thread. The GIL is held from `try_reserve` to `publish`, which serialises
+// the writers of one channel; it is given up only to wait for room.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "ipc/worker_channel.h"
+#include "python_worker/native/error_report.h"
+#include "python_worker/native/session_delta.h"
+#include "schemas/envelope_generated.h"
+
+namespace dspool::python {
+
+// What an answer repeats of its request.
+struct Ticket {
+  std::uint64_t request_id = 0;
+  std::uint32_t attempt = 0;
+};
+
+class ResponseWriter {
+ public:
+  explicit ResponseWriter(ipc::WorkerChannel& channel) noexcept : channel_(channel) {}
+
+  enum class Sent {
+    kSent,
+    kRefused,  // too large: an error was sent instead
+    kEngineGone,
+  };
+  // `delta` is null where nothing changed.
+  Sent answer(const Ticket& ticket, std::span<const std::uint8_t> result, const SessionDelta* delta,
+              std::uint64_t service_ns);
+  Sent error(const Ticket& ticket, const ErrorReport& report, std::uint64_t service_ns);
+  Sent need_state(const Ticket& ticket);
+  Sent pong(std::uint64_t request_id);
+
+ private:
+  Sent send(const Ticket& ticket, wire::ResponseBuilder& response);
+  Sent refuse(const Ticket& ticket, const std::string& what, std::size_t size, std::size_t limit);
+  Sent send_bytes(wire::MessageType type, std::uint64_t request_id,
+                  std::span<const std::uint8_t> bytes);
+
+  ipc::WorkerChannel& channel_;
+  flatbuffers::FlatBufferBuilder builder_{4096};
+};
+
+}  // namespace dspool::python

@@ -1,0 +1,37 @@
+// FlexBuffers to Python objects: null, bool, int, float, str, bytes, list, dict.
+//
+// Trust: the bytes come from the engine, which has verified them; they are read without further
+// checks, apart from the bound on nesting and from text that is not UTF-8.
+// Threads: the GIL.
+#pragma once
+
+#include <flatbuffers/flexbuffers.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "python_worker/native/key_cache.h"
+
+namespace dspool::python {
+
+// The deepest nesting of values, in either direction: what the engine's verifier accepts.
+inline constexpr int kMaxDepth = 64;
+
+class ValueDecoder {
+ public:
+  // New references, or null with a Python error set: ValueError (UnicodeDecodeError for text).
+  [[nodiscard]] PyObject* decode(std::span<const std::uint8_t> bytes);
+  [[nodiscard]] PyObject* decode(flexbuffers::Reference value, int depth = 1);
+  [[nodiscard]] PyObject* key(std::string_view key) { return keys_.get(key); }
+
+ private:
+  PyObject* decode_map(const flexbuffers::Map& map, int depth);
+  template <typename Vector>
+  PyObject* decode_list(const Vector& vector, int depth);
+
+  KeyCache keys_;
+};
+
+}  // namespace dspool::python

@@ -1,0 +1,71 @@
+"""The native side of a dspool worker: its channel, its loop, its values."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dspool_worker.errors import ErrorReport
+from dspool_worker.host import AdapterHost
+
+def encode(value: Any, /) -> bytes:
+    """The FlexBuffer of a value. TypeError names what cannot be encoded."""
+
+def decode(encoded: bytes, /) -> Any:
+    """The value of a FlexBuffer that the engine has verified."""
+
+class SessionState:
+    """A session's fields: a mapping that notices changes."""
+
+    def __new__(cls, id: str = ..., fields: dict[str, Any] = ...) -> SessionState: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def deadline_ns(self) -> int: ...
+    def get(self, key: str, default: Any = ..., /) -> Any: ...
+    def __getitem__(self, key: str, /) -> Any: ...
+    def __setitem__(self, key: str, value: Any, /) -> None: ...
+    def __delitem__(self, key: str, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+class Hello:
+    """What the engine said first."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def worker(self) -> str: ...
+    @property
+    def max_in_flight(self) -> int: ...
+    @property
+    def session_cache(self) -> int: ...
+
+class Channel:
+    """The worker's end of its channel."""
+
+    def __init__(self, spin_us: int | None = None) -> None:
+        """Attaches to the descriptors that the engine left. RuntimeError: there are none."""
+
+    def hello(self) -> Hello:
+        """Waits for the engine's first record."""
+
+    def ready(self, python: str, commands: list[str]) -> None:
+        """Says that commands may come."""
+
+    def fail(self, report: ErrorReport) -> None:
+        """Says why none will."""
+
+class RequestLoop:
+    """Executes what the engine sends."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        host: AdapterHost,
+        session_type: type[SessionState],
+        commands: dict[str, Callable[..., Any]],
+        session_cache: int,
+    ) -> None: ...
+    def serve(self) -> bool:
+        """Returns True when told to drain, False when the engine is gone. To be called on each of
+        max_in_flight threads."""

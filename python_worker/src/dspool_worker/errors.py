@@ -1,0 +1,88 @@
+"""Errors, as adapters raise them and as the engine is told of them."""
+
+import difflib
+import traceback
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_MESSAGE_LIMIT_BYTES = 8 * 1024
+_TRACEBACK_LIMIT_BYTES = 16 * 1024
+_WORD_LIMIT_BYTES = 256
+
+
+class CommandError(Exception):
+    """Raised by a command to refuse: the caller gets the message, the code and nothing else.
+
+    `code` is a stable word that callers can act on. With `retryable` the engine may run the command
+    again, if the caller allows retries.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "command_failed", retryable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+class ErrorReport(NamedTuple):
+    """An error as the engine is told of it. Every text is bounded, so that it fits a record."""
+
+    category: str
+    code: str
+    message: str
+    exception_type: str = ""
+    traceback: str = ""
+    retryable: bool = False
+
+
+def refusal(code: str, message: str, *, category: str = "python") -> ErrorReport:
+    """A report of what the worker itself refuses."""
+    return ErrorReport(category, code, _clip(message, _MESSAGE_LIMIT_BYTES))
+
+
+def report_exception(
+    error: BaseException,
+    *,
+    category: str = "python",
+    code: str = "exception",
+    message: str | None = None,
+    retryable: bool = False,
+) -> ErrorReport:
+    """A report of an exception; its traceback begins where the worker called the adapter."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return ErrorReport(
+        category=category,
+        code=_clip(code, _WORD_LIMIT_BYTES),
+        message=_clip(summary(error) if message is None else message, _MESSAGE_LIMIT_BYTES),
+        exception_type=_clip(type(error).__qualname__, _WORD_LIMIT_BYTES),
+        traceback=_clip_front("".join(lines), _TRACEBACK_LIMIT_BYTES),
+        retryable=retryable,
+    )
+
+
+def summary(error: BaseException) -> str:
+    """`ValueError: no such program`, even where the exception cannot be printed."""
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to add to "there is no `name`": the word that was meant, and all that there are."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}there is {', '.join(known)}" if known else "there is none"
+
+
+def _clip(text: str, limit_bytes: int) -> str:
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) > limit_bytes:
+        return encoded[: limit_bytes - 3].decode("utf-8", "ignore") + "..."
+    return encoded.decode("utf-8")
+
+
+def _clip_front(text: str, limit_bytes: int) -> str:
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) > limit_bytes:
+        return "..." + encoded[3 - limit_bytes :].decode("utf-8", "ignore")
+    return encoded.decode("utf-8")

@@ -1,0 +1,21 @@
+"""The language model that a pool uses."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A language model, as the application set it for the whole pool.
+
+    The key is left out of `repr`, so that it does not reach a log by accident.
+    """
+
+    version: int
+    """Grows with every change."""
+    model: str
+    """As LiteLLM names it: "openai/gpt-4o-mini"."""
+    api_base: str | None = None
+    """None: the provider's own address."""
+    api_key: str | None = field(default=None, repr=False)
+    temperature: float | None = None
+    """None: the model's own default."""

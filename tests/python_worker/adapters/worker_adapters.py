@@ -1,0 +1,152 @@
+"""Adapters for the tests of the worker: commands that do what adapters should not, too."""
+
+import sys
+import threading
+from typing import Any
+
+from dspool_worker import Adapter, CommandError, LanguageModel, Session
+
+
+class Commands(Adapter):
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(4)
+        self.language_model: LanguageModel | None = None
+        self.kept: list[Any] = []
+
+    def set_lm(self, language_model: LanguageModel) -> None:
+        if language_model.model == "refused":
+            raise ValueError(f"not with the key {language_model.api_key}")
+        self.language_model = language_model
+
+    def is_retryable(self, error: Exception) -> bool:
+        return isinstance(error, TimeoutError)
+
+    def echo(self, session: Session, /, **args: Any) -> dict[str, Any]:
+        return args
+
+    def put(self, session: Session, /, key: str, value: Any) -> None:
+        session[key] = value
+
+    def read(self, session: Session, /, key: str) -> Any:
+        return session.get(key)
+
+    def delete(self, session: Session, /, key: str) -> None:
+        del session[key]
+
+    def append(self, session: Session, /, key: str, value: Any) -> int:
+        session.setdefault(key, []).append(value)
+        return len(session[key])
+
+    def change_back(self, session: Session, /, key: str) -> None:
+        value = session[key]
+        session[key] = 0
+        session[key] = value
+
+    def put_and_delete(self, session: Session, /, key: str) -> None:
+        session[key] = 1
+        del session[key]
+
+    def refill(self, session: Session, /, keys: list[str]) -> None:
+        """Assigns the same dict, filled in the order that is asked for."""
+        session["d"] = {key: [1] for key in keys}
+
+    def touch_all(self, session: Session, /) -> int:
+        return len(list(session.values()))
+
+    def share(self, session: Session, /) -> bool:
+        """Puts one list under two keys; True when a later call still finds them to be one."""
+        if "a" in session:
+            return session["a"] is session["b"]
+        session["a"] = session["b"] = [1]
+        return False
+
+    def fields(self, session: Session, /) -> dict[str, Any]:
+        return dict(session)
+
+    def keep_and_change_later(self, session: Session, /, key: str) -> int:
+        """Changes, behind the session's back, the list that an earlier call has kept."""
+        for kept in self.kept:
+            kept.append("changed behind its back")
+        self.kept.append(session[key])
+        return len(self.kept)
+
+    def keep_session(self, session: Session, /) -> list[Any]:
+        earlier = [type(error).__name__ for error in map(_use, self.kept)]
+        self.kept.append(session)
+        return earlier
+
+    def time_left(self, session: Session, /) -> float | None:
+        return session.time_left()
+
+    def session_id(self, session: Session, /) -> str:
+        return session.id
+
+    def greet(self, session: Session, /, name: str, polite: bool = True) -> str:
+        return f"{'Dear ' if polite else ''}{name}"
+
+    def raise_value_error(self, session: Session, /) -> None:
+        session["touched"] = True
+        raise ValueError("no such thing \ud800")
+
+    def raise_type_error(self, session: Session, /) -> None:
+        raise TypeError("inside the command")
+
+    def raise_timeout(self, session: Session, /) -> None:
+        raise TimeoutError("try later")
+
+    def refuse(self, session: Session, /) -> None:
+        raise CommandError("not today", code="closed", retryable=True)
+
+    def leave(self, session: Session, /) -> None:
+        sys.exit(3)
+
+    def return_a_set(self, session: Session, /) -> Any:
+        session["touched"] = True
+        return {"answers": [1, {"model": {1}}]}
+
+    def put_a_set(self, session: Session, /) -> None:
+        session["models"] = [{1}]
+
+    def return_bytes(self, session: Session, /, size: int) -> bytes:
+        return bytes(size)
+
+    def put_bytes(self, session: Session, /, size: int) -> None:
+        session["large"] = bytes(size)
+
+    def print_noise(self, session: Session, /) -> str:
+        print("noise on stdout", flush=True)
+        print("noise on stderr", file=sys.stderr)
+        return "quiet"
+
+    def meet(self, session: Session, /) -> int:
+        """Returns when four commands are in here at once."""
+        return self.barrier.wait(timeout=60)
+
+    def model(self, session: Session, /) -> Any:
+        model = self.language_model
+        return model and {"model": model.model, "key": model.api_key, "repr": repr(model)}
+
+
+class Raises(Adapter):
+    def __init__(self) -> None:
+        raise RuntimeError("the model file is missing")
+
+    def echo(self, session: Session, /) -> None:
+        pass
+
+
+class WithoutCommands(Adapter):
+    def _hidden(self, session: Session, /) -> None:
+        pass
+
+
+class NoAdapter:
+    pass
+
+
+def _use(kept: Any) -> Exception:
+    try:
+        kept["key"]
+    except Exception as error:
+        return error
+    return Exception("it worked")
