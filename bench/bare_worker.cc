@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -97,7 +98,7 @@ void BareWorker::publish() noexcept {
 
 std::optional<Value> BareWorker::try_receive() {
   if (!receive_record()) return std::nullopt;
-  if (const auto decoded = decoder_.decode(body_, kEpoch, outcome_); !decoded) {
+  if (const auto decoded = worker::decode_response(body_, kEpoch, outcome_); !decoded) {
     failure_ = decoded.error();
     return std::nullopt;
   }
@@ -121,6 +122,12 @@ bool BareWorker::receive_record() {
   return received == ipc::EngineChannel::Received::kRecord;
 }
 
+std::string BareWorker::last_words() const {
+  std::array<char, 4096> words;
+  const ssize_t bytes = ::read(process_->standard_error(), words.data(), words.size());
+  return {words.data(), static_cast<std::size_t>(std::max<ssize_t>(bytes, 0))};
+}
+
 bool BareWorker::wait() {
   if (spin_.spin([this] { return channel_->has_records(); })) return true;
   if (!spins_) return sleep();
@@ -140,7 +147,8 @@ bool BareWorker::sleep() {
     return true;
   }
   const auto status = process_->try_reap();
-  failure_ = status ? "the worker ended: " + status->describe() : "the worker is silent";
+  failure_ = status ? fmt::format("the worker ended ({}): {}", status->describe(), last_words())
+                    : "the worker is silent";
   return false;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -58,6 +59,7 @@ class BareWorker {
   [[nodiscard]] bool wait();
   [[nodiscard]] bool sleep();
   bool receive_record();
+  [[nodiscard]] std::string last_words() const;
 
   std::unique_ptr<ipc::EngineChannel> channel_;
   std::unique_ptr<ipc::ChildProcess> process_;
@@ -65,7 +67,6 @@ class BareWorker {
   bool spins_ = true;
 
   worker::RequestEncoder encoder_;
-  worker::ResponseDecoder decoder_;
   session::Record state_;  // of a session that has never changed
   session::TimePoint deadline_;
   std::uint64_t requests_ = 0;

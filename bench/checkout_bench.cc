@@ -89,7 +89,10 @@ void check_out(benchmark::State& state, Pool& pool, Arrive&& arrive) {
     call.args = &args;
     call.deadline = before + std::chrono::seconds(30);
     arrive(call, before);
-    if (!pool.answer(call, before)) state.SkipWithError("the call was not sent");
+    if (!pool.answer(call, before)) {
+      state.SkipWithError("the call was not sent");
+      break;
+    }
     benchmark::DoNotOptimize(call.result);
     const auto now = Latencies::Clock::now();
     latencies.record(now - before);

@@ -49,7 +49,10 @@ void BM_Peer_JsonPipe_RoundTrip(benchmark::State& state) {
   Latencies latencies(state);
   auto before = Latencies::Clock::now();
   for (auto _ : state) {
-    if (!call()) state.SkipWithError("the worker has ended");
+    if (!call()) {
+      state.SkipWithError("the worker has ended");
+      break;
+    }
     const auto now = Latencies::Clock::now();
     latencies.record(now - before);
     before = now;

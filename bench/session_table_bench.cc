@@ -88,12 +88,15 @@ const Table& table_of(std::size_t sessions) {
 template <typename Table>
 void find_all(benchmark::State& state) {
   const auto sessions = static_cast<std::size_t>(state.range(0));
-  const Table& table = table_of<Table>(sessions);
+  const auto& table = table_of<Table>(sessions);
   const std::vector<std::string> ids = shuffled_ids(sessions);
   std::size_t next = 0;
   for (auto _ : state) {
     auto found = table.find(ids[next]);
-    if (!found) state.SkipWithError("a session is missing");
+    if (!found) {
+      state.SkipWithError("a session is missing");
+      break;
+    }
     benchmark::DoNotOptimize(found);
     next = next + 1 == sessions ? 0 : next + 1;
   }

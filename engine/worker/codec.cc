@@ -1,10 +1,10 @@
 #include "engine/worker/codec.h"
 
-#include <flatbuffers/flexbuffers.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "engine/api/value_verifier.h"
 #include "ipc/layout.h"
 #include "schemas/envelope_generated.h"
 
@@ -103,13 +103,8 @@ std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker
   return {body.begin(), body.end()};
 }
 
-bool ResponseDecoder::verify_value(std::span<const std::uint8_t> value) {
-  return value.size() >= 3 &&  // the smallest FlexBuffer: a byte, its type, its width
-         flexbuffers::VerifyBuffer(value.data(), value.size(), &reuse_tracker_);
-}
-
-Verified<void> ResponseDecoder::decode(std::span<const std::byte> body, std::uint64_t epoch,
-                                       Outcome& outcome) {
+Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t epoch,
+                               Outcome& outcome) {
   const auto* response = verified_root<wire::Response>(body);
   if (response == nullptr) return tl::unexpected(Violation("a response that does not verify"));
   if (response->epoch() != epoch) {

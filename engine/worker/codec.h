@@ -1,7 +1,7 @@
 // Records and what they mean: requests into bytes, a worker's bytes into outcomes.
 //
 // Trust: what a worker wrote is verified before it is read (bounds, depth, number of tables, every
-// FlexBuffer with a reuse tracker) and refused as a whole when anything is wrong.
+// FlexBuffer by verify_value) and refused as a whole when anything is wrong.
 #pragma once
 
 #include <flatbuffers/flatbuffers.h>
@@ -41,17 +41,9 @@ struct ReadyReport {
 };
 
 // REQUIRES of all: `body` is private memory, aligned to 16 bytes.
-class ResponseDecoder {
- public:
-  // `outcome` is overwritten, its buffers are reused; its delta looks into `body`.
-  Verified<void> decode(std::span<const std::byte> body, std::uint64_t epoch, Outcome& outcome);
-
- private:
-  [[nodiscard]] bool verify_value(std::span<const std::uint8_t> value);
-
-  std::vector<std::uint8_t> reuse_tracker_;
-};
-
+// `outcome` is overwritten, its buffers are reused; its delta looks into `body`.
+Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t epoch,
+                               Outcome& outcome);
 Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch);
 Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch);
 

@@ -62,7 +62,7 @@ std::span<Letter> Link::receive() {
 Verified<void> Link::read(Letter& letter) {
   switch (letter.type) {
     case wire::MessageType::response:
-      return decoder_.decode(letter.body, epoch_, letter.outcome);
+      return decode_response(letter.body, epoch_, letter.outcome);
     case wire::MessageType::ready: {
       auto ready = decode_ready(letter.body, epoch_);
       if (!ready) return tl::unexpected(std::move(ready.error()));

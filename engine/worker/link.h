@@ -83,7 +83,6 @@ class Link {
   RequestEncoder encoder_;
   bool ring_due_ = false;
   bool was_ready_ = false;
-  ResponseDecoder decoder_;
   std::vector<Letter> letters_;
   std::atomic<bool> violated_{false};
   std::string violation_;

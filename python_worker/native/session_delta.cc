@@ -27,7 +27,7 @@ std::optional<std::string_view> sendable_text(PyObject* key) {
 
 // Whether a scalar is still what it was, to the bit.
 bool is_same_scalar(PyObject* before, PyObject* now) {
-  if (before == now) return true;
+  if (before == now) return before != Py_Ellipsis;
   if (Py_TYPE(before) != Py_TYPE(now)) return false;
   if (PyFloat_CheckExact(now)) {
     return std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(before)) ==
@@ -64,14 +64,8 @@ bool SessionDelta::collect(const SessionState& state, ValueEncoder& encoder) {
 bool SessionDelta::compare(PyObject* key, PyObject* before, PyObject* now, ValueEncoder& encoder) {
   Change& change = changes_.emplace_back();
   change.key = pybind11::reinterpret_borrow<pybind11::object>(key);
-  if (now == nullptr) {
-    if (before == Py_Ellipsis) return true;
-    change.kind = Kind::kDelete;
-    ++deletes_;
-    return true;
-  }
-
-  if (is_same_scalar(before, now)) {
+  if (now == nullptr && before == Py_Ellipsis) return true;
+  if (now != nullptr && is_same_scalar(before, now)) {
     change.entry = pybind11::reinterpret_borrow<pybind11::object>(before);
     return true;
   }
@@ -80,6 +74,11 @@ bool SessionDelta::compare(PyObject* key, PyObject* before, PyObject* now, Value
   if (!text) {
     error_ = "session has a key with a NUL character or a lone surrogate: use other keys";
     return false;
+  }
+  if (now == nullptr) {
+    change.kind = Kind::kDelete;
+    ++deletes_;
+    return true;
   }
   if (!encoder.encode(now)) {
     error_ = encoder.error("session[\"" + std::string(*text) + "\"]");

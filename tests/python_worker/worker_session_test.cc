@@ -94,6 +94,20 @@ TEST(WorkerSessionTest, ChangingBackIsNoChange) {
   EXPECT_EQ(reply.response().delta(), nullptr);
 }
 
+TEST(WorkerSessionTest, AssigningWhatIsThereIsNoChange) {
+  WorkerHarness worker;
+  Call put{.command = "put", .args = value_args("a", 5), .session = "s"};
+  const Reply first = worker.call(put);
+  put.version = 1;
+  put.state_id = first.request_id;
+  EXPECT_EQ(worker.call(put).response().delta(), nullptr);
+  put.args = flex_map([](flexbuffers::Builder& map) {
+    map.String("key", "a");
+    map.Double("value", 5);
+  });
+  EXPECT_EQ(worker.call(put).delta_text(), "put a=5.0");
+}
+
 TEST(WorkerSessionTest, WhatCameAndWentIsNoChange) {
   WorkerHarness worker;
   const Reply reply =
@@ -216,6 +230,13 @@ TEST(WorkerSessionTest, AFailedCommandThatTouchedNothingLeavesTheSessionWarm) {
   worker.call(Call{.command = "refuse", .session = "s", .version = 1, .state_id = 1});
   read.state.reset();
   EXPECT_EQ(worker.call(read).result().AsInt64(), 1);
+}
+
+TEST(WorkerSessionTest, AKeyThatCannotBeSentIsNamed) {
+  WorkerHarness worker;
+  const Reply reply = worker.call(
+      Call{.command = "put", .args = value_args(std::string("a\0b", 3), 1), .session = "s"});
+  EXPECT_EQ(reply.error().code()->str(), "unserialisable_field");
 }
 
 TEST(WorkerSessionTest, AChangeThatCannotBeSentIsForgotten) {

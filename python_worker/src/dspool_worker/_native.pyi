@@ -15,7 +15,7 @@ def decode(encoded: bytes, /) -> Any:
 class SessionState:
     """A session's fields: a mapping that notices changes."""
 
-    def __new__(cls, id: str = ..., fields: dict[str, Any] = ...) -> SessionState: ...
+    def __new__(cls, id: str = ..., fields: dict[str, Any] = ...) -> SessionState: ...  # noqa: A002
     @property
     def id(self) -> str: ...
     @property

@@ -34,7 +34,7 @@ class Adapter:
     def set_lm(self, language_model: LanguageModel) -> None:
         """Called before the first command that needs this language model."""
 
-    def is_retryable(self, error: Exception) -> bool:
+    def is_retryable(self, error: Exception) -> bool:  # noqa: ARG002
         """Whether a command that raised this may succeed when it is run again."""
         return False
 
@@ -50,9 +50,7 @@ def load_adapter(name: str) -> Adapter:
     """
     module_name, separator, class_name = name.partition(":")
     if not separator or not class_name.isidentifier():
-        raise AdapterError(
-            f"{name!r} does not name an adapter: write it as package.module:Class"
-        )
+        raise AdapterError(f"{name!r} does not name an adapter: write it as package.module:Class")
     module = importlib.import_module(module_name)
     found = getattr(module, class_name, None)
     if found is None:

@@ -71,7 +71,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}there is {', '.join(known)}" if known else "there is none"
+    return f"{hint}known: {', '.join(known)}" if known else "there are none"
 
 
 def _clip(text: str, limit_bytes: int) -> str:

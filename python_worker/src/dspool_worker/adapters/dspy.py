@@ -1,7 +1,7 @@
 """Real DSPy: predictions, conversations, and programs that live in the session.
 
-What a session holds is plain data: `history`, the turns of its conversation, and `programs`, each as
-the signature and module that it is built from. Any worker can go on with it.
+What a session holds is plain data: `history`, the turns of its conversation, and `programs`, each
+as the signature and module that it is built from. Any worker can go on with it.
 """
 
 import functools
@@ -85,7 +85,7 @@ class Dspy(Adapter):
         self,
         session: Session,
         /,
-        id: str,
+        id: str,  # noqa: A002
         signature: str | dict[str, Any],
         program_type: str = "predict",
     ) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The adapter for measuring a pool: commands that do almost nothing, or a known amount."""
 
+# ruff: noqa: ARG002 - a command takes its session, whether it needs it or not
+
 import time
 from typing import Any
 

@@ -126,9 +126,7 @@ def _parse_field_text(text: str) -> Field:
 def _parse_mapping(mapping: Mapping[str, Any]) -> Signature:
     unknown = sorted(mapping.keys() - {"name", "description", "inputs", "outputs"})
     if unknown:
-        raise _invalid(
-            f"it has {', '.join(unknown)}: use name, description, inputs and outputs"
-        )
+        raise _invalid(f"it has {', '.join(unknown)}: use name, description, inputs and outputs")
     return Signature(
         inputs=_parse_fields(mapping, "inputs"),
         outputs=_parse_fields(mapping, "outputs"),
@@ -150,9 +148,7 @@ def _parse_field_mapping(field: object, side: str) -> Field:
     unknown = sorted(field.keys() - {"name", "type", "description"})
     if unknown:
         raise _invalid(f"a field of {side} has {', '.join(unknown)}")
-    return _field(
-        _text(field, "name"), _text(field, "type") or "str", _text(field, "description")
-    )
+    return _field(_text(field, "name"), _text(field, "type") or "str", _text(field, "description"))
 
 
 def _text(mapping: Mapping[str, Any], key: str) -> str:

@@ -1,0 +1,105 @@
+"""A session as a mapping. What the engine is told of changes is in tests/python_worker."""
+
+import gc
+from typing import Any
+
+import pytest
+from dspool_worker import Session
+from dspool_worker._native import SessionState
+
+
+def test_is_a_mutable_mapping() -> None:
+    session = Session("s", {"a": 1})
+    session["b"] = [2]
+    assert session["a"] == 1
+    assert session.get("missing") is None
+    assert session.get("missing", 7) == 7
+    assert "b" in session
+    assert "c" not in session
+    assert len(session) == 2
+    assert sorted(session) == ["a", "b"]
+    assert dict(session) == {"a": 1, "b": [2]}
+    assert session.setdefault("a", 9) == 1
+    assert session.pop("a") == 1
+    session.update(c=3)
+    del session["b"]
+    assert dict(session.items()) == {"c": 3}
+    session.clear()
+    assert len(session) == 0
+
+
+def test_what_is_changed_in_place_stays_changed() -> None:
+    session = Session("s", {"turns": [1], "data": b"raw"})
+    session["turns"].append(2)
+    session.setdefault("new", {})["key"] = "value"
+    assert session["turns"] == [1, 2]
+    assert session["new"] == {"key": "value"}
+    assert session["data"] == b"raw"
+
+
+def test_what_it_was_filled_with_is_left_alone() -> None:
+    turns = [1]
+    session = Session("s", {"turns": turns})
+    session["turns"].append(2)
+    assert turns == [1]
+
+
+def test_a_missing_key_is_a_key_error() -> None:
+    session = Session("s")
+    with pytest.raises(KeyError, match="missing"):
+        session["missing"]
+    with pytest.raises(KeyError, match="missing"):
+        del session["missing"]
+
+
+@pytest.mark.parametrize("key", [1, None, b"a", ("a",)])
+def test_keys_are_str(key: Any) -> None:
+    with pytest.raises(TypeError, match="keys are str"):
+        Session("s")[key] = 1
+
+
+def test_a_key_of_a_subclass_counts_as_its_text() -> None:
+    class Key(str):
+        def __hash__(self) -> int:
+            return 1
+
+    session = Session("s")
+    session[Key("a")] = 1
+    session["a"] = 2
+    assert dict(session) == {"a": 2}
+
+
+def test_refuses_fields_that_cannot_be_kept() -> None:
+    with pytest.raises(TypeError, match="is a set"):
+        Session("s", {"a": {1}})
+
+
+def test_has_an_id_and_a_deadline() -> None:
+    assert Session().id == ""
+    session = Session("s")
+    assert session.id == "s"
+    assert session.deadline is None
+    assert session.time_left() is None
+    assert repr(session) == "Session('s')"
+
+
+def test_a_cycle_through_a_session_is_collected() -> None:
+    class Witness:
+        alive = 0
+
+        def __init__(self) -> None:
+            Witness.alive += 1
+
+        def __del__(self) -> None:
+            Witness.alive -= 1
+
+    session = Session("s")
+    session["self"] = [session, Witness()]
+    del session
+    gc.collect()
+    assert Witness.alive == 0
+
+
+def test_costs_no_dict_per_session() -> None:
+    assert not hasattr(Session("s"), "__dict__")
+    assert isinstance(Session("s"), SessionState)

@@ -1,0 +1,106 @@
+"""Signatures as callers write them."""
+
+from typing import Any
+
+import pytest
+from dspool_worker import CommandError
+from dspool_worker.adapters.signature import Field, check_inputs, of_inputs, parse
+
+
+def test_reads_text() -> None:
+    signature = parse("question, context: list[str] ->answer: string, score :float")
+    assert signature.inputs == (Field("question"), Field("context", "list[str]"))
+    assert signature.outputs == (Field("answer"), Field("score", "float"))
+
+
+def test_reads_a_type_with_a_comma() -> None:
+    assert parse("a: dict[str, int], b -> c").inputs == (Field("a", "dict[str,int]"), Field("b"))
+
+
+def test_reads_a_mapping() -> None:
+    signature = parse(
+        {
+            "name": "QuestionAnswer",
+            "description": "Answer briefly.",
+            "inputs": [{"name": "question", "type": "string", "description": "what to answer"}],
+            "outputs": [{"name": "answer"}],
+        }
+    )
+    assert signature.name == "QuestionAnswer"
+    assert signature.description == "Answer briefly."
+    assert signature.inputs == (Field("question", "str", "what to answer"),)
+
+
+def test_its_record_reads_as_itself() -> None:
+    signature = parse("a: int, b: list[str] -> c: dict")
+    assert parse(signature.record()) == signature
+
+
+def test_a_question_without_a_signature_has_one_answer() -> None:
+    signature = of_inputs({"text": "t", "k": 3, "x": 1.5, "ok": True, "l": [], "m": {}})
+    assert [field.type for field in signature.inputs] == [
+        "str",
+        "int",
+        "float",
+        "bool",
+        "list",
+        "dict",
+    ]
+    assert signature.outputs == (Field("answer"),)
+
+
+@pytest.mark.parametrize(
+    ("signature", "why"),
+    [
+        ("question", "is not of the form"),
+        ("a -> b -> c", "is not of the form"),
+        ("-> answer", "at least one input and one output"),
+        ("question ->", "at least one input and one output"),
+        ("a, a -> b", "a stands there twice"),
+        ("a -> a", "a stands there twice"),
+        ("two words -> b", "'two words' is not of the form"),
+        ("a: os.system -> b", "has the type 'os.system'"),
+        ("a: __import__('os') -> b", "has the type"),
+        ("a: list[Any] -> b", "has the type"),
+        ("_a -> b", "'_a' cannot name a field"),
+        ("1a -> b", "'1a' cannot name a field"),
+        (5, "it is of type int"),
+        ({"inputs": [], "outputs": []}, "at least one input"),
+        ({"inputs": "a", "outputs": []}, "inputs is not a list"),
+        ({"inputs": [{"type": "str"}], "outputs": []}, "is not of the form"),
+        ({"inputs": [{"name": "a", "kind": "str"}], "outputs": []}, "has kind"),
+        ({"inputs": [{"name": 5}], "outputs": []}, "name is not text"),
+        ({"input": [], "outputs": []}, "it has input"),
+    ],
+)
+def test_says_what_is_wrong(signature: Any, why: str) -> None:
+    with pytest.raises(CommandError) as error:
+        parse(signature)
+    assert why in str(error.value)
+    assert error.value.code == "invalid_signature"
+
+
+def test_a_question_of_bytes_is_refused() -> None:
+    with pytest.raises(CommandError, match="has the type 'bytes'"):
+        of_inputs({"image": b"raw"})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"n": 1}, "missing: text"),
+        ({"n": 1, "text": "t", "extra": 1}, "not in the signature: extra"),
+        ({"n": "1", "text": "t"}, "n is of type str, not int"),
+        ({"n": True, "text": "t"}, "n is of type bool, not int"),
+        ({"n": 1, "text": None}, "text is of type NoneType, not str"),
+    ],
+)
+def test_says_which_inputs_do_not_fit(inputs: dict[str, Any], why: str) -> None:
+    with pytest.raises(CommandError) as error:
+        check_inputs(parse("n: int, text -> answer"), inputs)
+    assert why in str(error.value)
+    assert error.value.code == "invalid_inputs"
+
+
+def test_an_int_is_a_float() -> None:
+    check_inputs(parse("x: float, l: list[int] -> y"), {"x": 1, "l": [1]})
