@@ -2,6 +2,7 @@
 // floor, by way of everything that makes them safe: session, queue, checkout, deadline, commit.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "bench/bare_worker.h"
 #include "bench/latencies.h"
@@ -73,63 +75,70 @@ void BM_Engine_Commit(benchmark::State& state, Waiting waiting) {
 BENCHMARK_CAPTURE(BM_Engine_Commit, spin, Waiting::kSpin)->UseRealTime();
 BENCHMARK_CAPTURE(BM_Engine_Commit, sleep, Waiting::kSleep)->UseRealTime();
 
-// Calls that have ended, from the thread that runs completions to the one that submits. As many
-// places as calls can be outstanding, so there is always one.
-class Ended {
+// Sixteen calls outstanding, each in a session of its own, over two workers. One thread submits
+// and one reads, and they are the same, as in the floor: each completion submits the next call, on
+// the reactor. (A thread of its own for submitting would be a third runnable thread for every two
+// cores, woken once a call.)
+class Outstanding {
  public:
-  void push(std::size_t call) noexcept {
-    const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
-    calls_[tail % kOutstanding] = call;
-    tail_.store(tail + 1, std::memory_order_release);
-    tail_.notify_one();
-  }
-  // Sleeps until there is one.
-  std::size_t pop() noexcept {
-    tail_.wait(head_, std::memory_order_acquire);
-    return calls_[head_++ % kOutstanding];
+  Outstanding(Engine& engine, Latencies& latencies) : engine_(engine), latencies_(latencies) {}
+
+  // Lets `calls` calls pass, and waits for all of them. false: one was refused.
+  bool run(std::int64_t calls) {
+    unsubmitted_ = calls;
+    left_.store(calls, std::memory_order_relaxed);
+    running_.store(true, std::memory_order_release);
+    // The first ones come from here; the reactor has not been given the rest yet.
+    std::int64_t first = std::min<std::int64_t>(calls, kOutstanding);
+    unsubmitted_ -= first;
+    while (first-- > 0) submit(static_cast<std::size_t>(first));
+    running_.wait(true, std::memory_order_acquire);
+    return !refused_.load(std::memory_order_relaxed);
   }
 
  private:
-  std::array<std::size_t, kOutstanding> calls_{};
-  std::uint32_t head_ = 0;
-  alignas(ipc::kLineBytes) std::atomic<std::uint32_t> tail_{0};
+  void submit(std::size_t call) {
+    sent_[call] = Latencies::Clock::now();
+    engine_.submit(sessions_[call], "echo", args_,
+                   [this, call](const Result<Answer>& answer) { ended(call, answer); });
+  }
+
+  void ended(std::size_t call, const Result<Answer>& answer) {
+    latencies_.record(Latencies::Clock::now() - sent_[call]);
+    if (!answer) refused_.store(true, std::memory_order_relaxed);
+    if (unsubmitted_ > 0) {
+      --unsubmitted_;
+      submit(call);
+    }
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      running_.store(false, std::memory_order_release);
+      running_.notify_one();
+    }
+  }
+
+  Engine& engine_;
+  Latencies& latencies_;
+  const std::array<std::string, kOutstanding> sessions_ = session_names();
+  const Value args_ = five_fields();
+  std::array<Latencies::Clock::time_point, kOutstanding> sent_;
+  std::int64_t unsubmitted_ = 0;  // the reactor's, once the first are on their way
+  std::atomic<std::int64_t> left_{0};
+  std::atomic<bool> running_{false};
+  std::atomic<bool> refused_{false};
 };
 
-// Sixteen calls outstanding from one thread, each in a session of its own, over two workers. The
-// thread sleeps while it has nothing to submit: the cores are for the workers and the reactor.
 void BM_Engine_Throughput(benchmark::State& state) {
-  constexpr benchmark::IterationCount kBatch = 1024;
-  const auto sessions = session_names();
-  const Value args = five_fields();
-  std::array<Latencies::Clock::time_point, kOutstanding> sent;
-  Ended ended;
-  std::atomic<bool> refused = false;
+  constexpr benchmark::IterationCount kBatch = 16'384;
   const auto engine = start(state, Waiting::kSpin, kWorkers);
   if (!engine) return;
   Latencies latencies(state, kBatch);
-  const auto submit = [&](std::size_t call) {
-    sent[call] = Latencies::Clock::now();
-    engine->submit(sessions[call], "echo", args, [&, call](const Result<Answer>& answer) {
-      if (!answer) refused.store(true, std::memory_order_relaxed);
-      ended.push(call);
-    });
-  };
-  const auto run = [&](benchmark::IterationCount calls) {
-    for (; calls > 0; --calls) {
-      const std::size_t call = ended.pop();
-      latencies.record(Latencies::Clock::now() - sent[call]);
-      submit(call);
-    }
-    return !refused.load(std::memory_order_relaxed);
-  };
-  for (std::size_t call = 0; call < kOutstanding; ++call) submit(call);
-  run(kWarmUpCalls);
+  Outstanding outstanding(*engine, latencies);
+  outstanding.run(kWarmUpCalls);
   latencies.forget();
   while (state.KeepRunningBatch(kBatch)) {
-    if (!run(kBatch)) state.SkipWithError("a call was refused");
+    if (!outstanding.run(kBatch)) state.SkipWithError("a call was refused");
   }
   latencies.report(state);
-  for (std::size_t call = 0; call < kOutstanding; ++call) ended.pop();
 }
 BENCHMARK(BM_Engine_Throughput)
     ->ArgNames({"in_flight", "workers"})

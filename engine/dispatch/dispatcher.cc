@@ -63,8 +63,11 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
     session.used = now;
     session.queue.push_back(call);
     ++waiting_calls_;
-    wheel_.arm(call.timer, call.deadline);
-    if (session.phase == session::Phase::kIdle) offer(session, now);
+    if (session.phase == session::Phase::kIdle) {
+      offer(session, now);  // arms the timer, whichever way it goes
+    } else {
+      wheel_.arm(call.timer, call.deadline);
+    }
   }
   return true;
 }

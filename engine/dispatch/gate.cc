@@ -142,17 +142,18 @@ void Gate::hand_off_due() {
 void Gate::ring_later(const std::shared_ptr<worker::Link>& link) {
   if (!link->take_ring_due()) return;
   Effects& effects = *effects_;
-  if (effects.ring_count == Effects::kMaxRings) {
-    link->channel().ring_worker();
-  } else {
-    effects.rings[effects.ring_count++] = link;
+  if (!effects.ring) {
+    effects.ring = link;
+  } else if (effects.ring != link) {
+    effects.more_rings.push_back(link);
   }
 }
 
 // ---- what follows a step, without the lock ----
 
 void Gate::carry_out(Effects& effects) {
-  for (std::size_t i = 0; i < effects.ring_count; ++i) effects.rings[i]->channel().ring_worker();
+  if (effects.ring) effects.ring->channel().ring_worker();
+  for (const auto& link : effects.more_rings) link->channel().ring_worker();
   if (effects.hand_off) arena_.enqueue([this] { hand_off(); });
   if (effects.wake_reactor) parts_.reactor.wake();
   for (Call* call = effects.first_ended; call != nullptr;) {

@@ -5,7 +5,6 @@
 // Lock order: the gate's mutex is a leaf towards everything but SessionTable and EventHistory.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -136,9 +135,8 @@ class Gate final : private Transport, private CallListener {
  private:
   // What a step caused, to be carried out without the lock.
   struct Effects {
-    static constexpr std::size_t kMaxRings = 16;
-    std::array<std::shared_ptr<worker::Link>, kMaxRings> rings;
-    std::size_t ring_count = 0;
+    std::shared_ptr<worker::Link> ring;  // a step seldom wakes more than one worker
+    std::vector<std::shared_ptr<worker::Link>> more_rings;
     Call* first_ended = nullptr;  // linked by next_ended
     Call* last_ended = nullptr;
     bool hand_off = false;
