@@ -65,9 +65,8 @@ class Engine::Parts final : private worker::LinkListener {
         statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
 
   ~Parts() override {
-    gate.step([](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
-      dispatcher.stop(now);
-    });
+    gate.step(
+        [](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) { dispatcher.stop(now); });
     gate.signal_all(wire::MessageType::drain, 0);
     supervisor.shut_down(config.worker.cancel_grace);
     reactor.finish();

@@ -40,9 +40,9 @@ struct Call : session::QueueEntry {
   std::uint64_t id = 0;
   TimePoint arrived;
   std::uint32_t attempts = 0;
-  Timer timer{kCallTimer, this};    // the nearer of deadline and checkout timeout
-  std::uint64_t request_id = 0;  // of the attempt that runs for it; 0: none
-  std::uint32_t worker = 0;      // where that attempt runs
+  Timer timer{kCallTimer, this};  // the nearer of deadline and checkout timeout
+  std::uint64_t request_id = 0;   // of the attempt that runs for it; 0: none
+  std::uint32_t worker = 0;       // where that attempt runs
 
   // ---- the owner's again, once it has ended ----
   std::optional<Result<Answer>> result;

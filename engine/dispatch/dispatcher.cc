@@ -37,8 +37,7 @@ Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
       capacity_(limits.max_in_flight) {
   workers_.reserve(worker_names.size());
   for (std::uint32_t i = 0; i < worker_names.size(); ++i) {
-    workers_.push_back(
-        std::make_unique<WorkerSlot>(i, limits.max_in_flight + limits.pipeline - 1));
+    workers_.push_back(std::make_unique<WorkerSlot>(i, limits.max_in_flight + limits.pipeline - 1));
   }
 }
 
@@ -56,8 +55,8 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
     end(call, tl::unexpected(errors::queue_full(limits_.queue, expected_wait())), now);
   } else if (session.queue.size() > limits_.session_queue) {
     end(call,
-        tl::unexpected(errors::session_queue_full(session.id(), limits_.session_queue,
-                                                  expected_wait())),
+        tl::unexpected(
+            errors::session_queue_full(session.id(), limits_.session_queue, expected_wait())),
         now);
   } else {
     session.used = now;
@@ -78,8 +77,8 @@ void Dispatcher::cancel(Call& call, TimePoint now) {
 
 void Dispatcher::call_timer_fired(Call& call, TimePoint now) {
   if (comes_before_deadline(call, now)) {  // armed by `wait`: the checkout timeout
-    give_up(call,
-            errors::checkout_timeout(limits_.checkout_timeout, ready_workers(), last_words_), now);
+    give_up(call, errors::checkout_timeout(limits_.checkout_timeout, ready_workers(), last_words_),
+            now);
     return;
   }
   const auto timeout = duration_cast<milliseconds>(call.deadline - call.arrived);
@@ -221,8 +220,8 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
     --waiting_calls_;
     session.phase = session::Phase::kIdle;
     end(call,
-        tl::unexpected(errors::value_too_large("the command with its arguments",
-                                               call.args->bytes().size(), worker::kValueLimitBytes)),
+        tl::unexpected(errors::value_too_large(
+            "the command with its arguments", call.args->bytes().size(), worker::kValueLimitBytes)),
         now);
     return Granted::kEnded;
   }
@@ -259,8 +258,8 @@ bool Dispatcher::hand_off(TimePoint now) {
     if (waiting_.empty()) return false;
     const std::optional<std::uint32_t> worker = least_loaded();
     if (!worker) return false;
-    session::Session& session = waiting_.take_for(*worker, workers_[*worker]->epoch,
-                                                  limits_.affinity == Affinity::kHint);
+    session::Session& session =
+        waiting_.take_for(*worker, workers_[*worker]->epoch, limits_.affinity == Affinity::kHint);
     const session::SessionRef keep = head_of(session).session;
     session.phase = session::Phase::kIdle;
     switch (grant(session, *worker, now)) {
@@ -410,8 +409,7 @@ void Dispatcher::doom(std::uint32_t worker) {
   if (slot.state == WorkerState::kReady) slot.state = WorkerState::kDoomed;
 }
 
-void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how,
-                             TimePoint now) {
+void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
   if (slot.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
   slot.state = WorkerState::kAbsent;
@@ -513,8 +511,8 @@ void Dispatcher::learn_service_time(std::int64_t service_ns) noexcept {
 
 // For retry_after: how long what waits now will take.
 milliseconds Dispatcher::expected_wait() const noexcept {
-  const std::int64_t slots = std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(ready_workers()) * limits_.max_in_flight);
+  const std::int64_t slots =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(ready_workers()) * limits_.max_in_flight);
   const nanoseconds wait(std::max<std::int64_t>(service_ns_, 0) * waiting_calls_ / slots);
   return std::max(milliseconds(10), duration_cast<milliseconds>(wait));
 }

@@ -107,8 +107,8 @@ Result<void> Front::check(std::string_view command, const Value& args) const {
   if (command.empty()) return tl::unexpected(errors::invalid_command());
   const std::size_t bytes = args.bytes().size() + command.size();
   if (bytes > worker::kValueLimitBytes) {
-    return tl::unexpected(errors::value_too_large("the command with its arguments", bytes,
-                                                  worker::kValueLimitBytes));
+    return tl::unexpected(
+        errors::value_too_large("the command with its arguments", bytes, worker::kValueLimitBytes));
   }
   return {};
 }

@@ -159,7 +159,7 @@ class Gate final : private Transport, private CallListener {
   const Parts parts_;
   Executor executor_;
 
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;                          // guards what follows
   std::vector<std::shared_ptr<worker::Link>> links_;  // one a slot, null: none
   Dispatcher dispatcher_;
   Effects* effects_ = nullptr;

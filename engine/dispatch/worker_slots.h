@@ -27,7 +27,8 @@ struct Attempt {
   std::uint32_t worker = 0;
   std::uint32_t number = 0;  // counts from 1 within the call
   TimePoint sent;
-  Timer grace{kAttemptTimer, this};  // armed once the call has ended: the worker is killed when it fires
+  Timer grace{kAttemptTimer,
+              this};  // armed once the call has ended: the worker is killed when it fires
 };
 
 enum class WorkerState : std::uint8_t {

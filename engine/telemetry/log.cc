@@ -23,8 +23,8 @@ spdlog::level::level_enum level_of(LogLevel level) {
 }
 
 Log::Sink standard_error() {
-  auto logger = std::make_shared<spdlog::logger>("dspool",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>("dspool", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   logger->set_level(spdlog::level::trace);  // the Log has decided already
   return [logger](LogLevel level, std::string_view line) { logger->log(level_of(level), line); };

@@ -97,8 +97,8 @@ std::span<const std::byte> RequestEncoder::encode(const Request& request) {
 std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,
                                     std::uint32_t max_in_flight, std::uint32_t session_cache) {
   flatbuffers::FlatBufferBuilder builder;
-  builder.Finish(wire::CreateHello(builder, epoch, add_string(builder, worker), max_in_flight,
-                                   session_cache));
+  builder.Finish(
+      wire::CreateHello(builder, epoch, add_string(builder, worker), max_in_flight, session_cache));
   const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {body.begin(), body.end()};
 }
@@ -111,8 +111,8 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
     return tl::unexpected(fmt::format("a response of epoch {}, not {}", response->epoch(), epoch));
   }
   outcome.attempt = response->attempt();
-  outcome.service_ns = std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(response->service_ns()), 0, std::int64_t{3'600'000'000'000});
+  outcome.service_ns = std::clamp<std::int64_t>(static_cast<std::int64_t>(response->service_ns()),
+                                                0, std::int64_t{3'600'000'000'000});
   outcome.result.clear();
   outcome.delta.clear();
   switch (response->status()) {
@@ -123,7 +123,8 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
       outcome.status = OutcomeStatus::kCancelled;
       return {};
     case wire::Status::error: {
-      if (response->error() == nullptr) return tl::unexpected(Violation("an error without a report"));
+      if (response->error() == nullptr)
+        return tl::unexpected(Violation("an error without a report"));
       Verified<Error> error = error_from(*response->error());
       if (!error) return tl::unexpected(error.error());
       outcome.status = OutcomeStatus::kError;

@@ -6,11 +6,11 @@
 namespace dspool::worker {
 namespace {
 
-constexpr std::array<std::string_view, 6> kSecretEndings = {"_KEY",      "_TOKEN",      "_SECRET",
+constexpr std::array<std::string_view, 6> kSecretEndings = {"_KEY",      "_TOKEN",       "_SECRET",
                                                             "_PASSWORD", "_CREDENTIALS", "_PASSWD"};
-constexpr std::array<std::string_view, 5> kOneThread = {
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-    "RAYON_NUM_THREADS"};
+constexpr std::array<std::string_view, 5> kOneThread = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+                                                        "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+                                                        "RAYON_NUM_THREADS"};
 
 bool is_secret(std::string_view name) {
   for (const std::string_view ending : kSecretEndings) {

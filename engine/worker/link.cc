@@ -9,7 +9,11 @@ namespace dspool::worker {
 
 Link::Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
            std::unique_ptr<ipc::EngineChannel> channel)
-    : slot_(slot), name_(name), epoch_(epoch), channel_(std::move(channel)), letters_(kMaxLetters) {}
+    : slot_(slot),
+      name_(name),
+      epoch_(epoch),
+      channel_(std::move(channel)),
+      letters_(kMaxLetters) {}
 
 Sent Link::send(const Request& request) {
   return send_body(wire::MessageType::request, request.request_id, encoder_.encode(request));

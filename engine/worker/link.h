@@ -25,9 +25,9 @@ namespace dspool::worker {
 struct Letter {
   wire::MessageType type{};
   std::uint64_t request_id = 0;
-  Outcome outcome;      // response
-  ReadyReport ready;    // ready
-  Error failure;        // failure
+  Outcome outcome;    // response
+  ReadyReport ready;  // ready
+  Error failure;      // failure
   std::vector<std::byte> body;
 };
 

@@ -21,8 +21,8 @@ std::vector<std::byte> encode_language_model(const LanguageModel& model, std::ui
   const auto name = builder.CreateString(model.model);
   const auto base = builder.CreateString(model.api_base);
   const auto key = builder.CreateString(model.api_key);
-  builder.Finish(wire::CreateLanguageModel(builder, version, name, base, key,
-                                           model.temperature.value_or(-1)));
+  builder.Finish(
+      wire::CreateLanguageModel(builder, version, name, base, key, model.temperature.value_or(-1)));
   const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {bytes.begin(), bytes.end()};
 }
@@ -57,8 +57,8 @@ Supervisor::~Supervisor() {
 
 Result<void> Supervisor::start(std::uint32_t count, LinkListener& listener) {
   constexpr std::uint64_t kRingsEach = 2;
-  const auto room = ipc::check_memory_room(kRingsEach * config_.ring_bytes * count,
-                                           ipc::measure_memory_room());
+  const auto room =
+      ipc::check_memory_room(kRingsEach * config_.ring_bytes * count, ipc::measure_memory_room());
   if (!room) return tl::unexpected(error_from(room.error()));
   listener_ = &listener;
   for (std::uint32_t slot = 0; slot < count; ++slot) {
@@ -262,12 +262,12 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   auto link = std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel));
   link->spin.set_limit(std::chrono::microseconds(config_.spin_us));
   link->send_hello(config_.max_in_flight, config_.session_cache);
-  auto process = ipc::ChildProcess::spawn(
-      {.program = config_.python,
-       .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter, "--spin-us",
-                     fmt::format("{}", config_.spin_us)},
-       .environment = worker_environment(config_, environ),
-       .descriptors = link->channel().child_descriptors()});
+  auto process =
+      ipc::ChildProcess::spawn({.program = config_.python,
+                                .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter,
+                                              "--spin-us", fmt::format("{}", config_.spin_us)},
+                                .environment = worker_environment(config_, environ),
+                                .descriptors = link->channel().child_descriptors()});
   if (!process) return tl::unexpected(error_from(process.error()));
   link->channel().close_child_ends();
   link->pidfd = (*process)->pidfd();
@@ -281,8 +281,8 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   Slot& place = slots_[slot];
   place.link = link;
   place.process = std::move(*process);
-  place.output = std::make_unique<Output>(
-      names_[slot], log_, place.process->standard_output(), place.process->standard_error());
+  place.output = std::make_unique<Output>(names_[slot], log_, place.process->standard_output(),
+                                          place.process->standard_error());
   place.was_ready = false;
   place.failure.reset();
   place.started = Clock::now();

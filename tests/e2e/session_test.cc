@@ -101,8 +101,8 @@ TEST_F(SessionTest, EndsAfterTheCallsThatCameBefore) {
 }
 
 TEST_F(SessionTest, IsNotCreatedWhereThatIsSwitchedOff) {
-  const auto refused = engine_->execute_in_session("never", "increment", {},
-                                                   {.create_session = false});
+  const auto refused =
+      engine_->execute_in_session("never", "increment", {}, {.create_session = false});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().category, ErrorCategory::kSession);
   EXPECT_EQ(refused.error().code, "session_not_found");

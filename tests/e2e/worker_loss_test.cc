@@ -93,9 +93,9 @@ TEST(WorkerLossTest, KillsUnderLoadLoseAndRepeatNothing) {
     callers.emplace_back([&, t] {
       for (int round = 1; round <= kRounds; ++round) {
         for (int s = 0; s < kSessionsEach; ++s) {
-          const auto answer = engine->execute_in_session(
-              "session-" + std::to_string(t * kSessionsEach + s), "increment", {},
-              {.max_retries = 20});
+          const auto answer =
+              engine->execute_in_session("session-" + std::to_string(t * kSessionsEach + s),
+                                         "increment", {}, {.max_retries = 20});
           ASSERT_TRUE(answer) << answer.error().describe();
           EXPECT_EQ(answer->value.as_int64(), round);
         }

@@ -141,10 +141,9 @@ void Simulation::arrive_somebody() {
     arriving.session =
         anonymous ? session::make_session({}, now_)
                   : sessions_
-                        .find_or_create(arriving.session_name,
-                                        [&] {
-                                          return session::make_session(arriving.session_name, now_);
-                                        })
+                        .find_or_create(
+                            arriving.session_name,
+                            [&] { return session::make_session(arriving.session_name, now_); })
                         .first;
   } while (!dispatcher_.arrive(arriving, now_));
   if (chance() < 0.03) after(some_time(milliseconds(3)), [&] { maybe_cancel(arriving); });
@@ -232,8 +231,7 @@ void Simulation::begin_next(std::uint32_t worker) {
   if (chance() < 0.005) return;  // hangs until it is killed
   // Sometimes so short that the pipeline opens.
   const nanoseconds service = some_time(chance() < 0.5 ? kMeanService : kMeanService / 50);
-  after(service,
-        [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
+  after(service, [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
 }
 
 void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Received& received) {
@@ -251,7 +249,8 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
     ++counts_.need_state;
   } else {
     if (!has) {
-      cached = {.version = received.version, .state_id = received.state_id, .value = received.value};
+      cached = {
+          .version = received.version, .state_id = received.state_id, .value = received.value};
     }
     if (received.command == "fail") {
       outcome.status = OutcomeStatus::kError;
