@@ -1,6 +1,6 @@
 """Adapters for the tests of the worker: commands that do what adapters should not, too."""
 
-# ruff: noqa: ARG002 - a command takes its session, whether it needs it or not
+
 
 import sys
 import threading
