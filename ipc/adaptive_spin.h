@@ -3,8 +3,12 @@
 // would have produced it.
 //
 // First it pauses between looks, for at most kPauseLimit; from then on it yields the core.
-// Success restores the whole limit, failure halves what is spent next time, down to nothing; then
-// every kProbeInterval-th wait spends the whole limit, to find out whether times have changed.
+// Success restores the whole limit, failure halves what is spent next time, down to nothing. A
+// yield that does not come back in time ends the spinning at once, found or not: on a core with
+// other work the scheduler takes a whole slice for it (1.5 ms measured), while a sleeper is woken
+// ahead of that work.
+// After that, now and then a wait spends the whole limit to find out whether times have changed:
+// every kShortestProbeInterval-th, rarer with every probe in vain.
 //
 // Threads: one.
 #pragma once
@@ -20,56 +24,80 @@ namespace dspool::ipc {
 class AdaptiveSpin {
  public:
   using Clock = std::chrono::steady_clock;
+  using Duration = std::chrono::nanoseconds;
 
-  static constexpr std::chrono::nanoseconds kDefaultLimit = std::chrono::microseconds{20};
-  static constexpr std::chrono::nanoseconds kPauseLimit = std::chrono::microseconds{1};
-  static constexpr std::uint32_t kProbeInterval = 64;
+  static constexpr Duration kDefaultLimit = std::chrono::microseconds{20};
+  static constexpr Duration kPauseLimit = std::chrono::microseconds{1};
+  static constexpr std::uint32_t kShortestProbeInterval = 64;
+  static constexpr std::uint32_t kLongestProbeInterval = 16384;
 
   // The longest spin. 0: `spin` looks once.
-  void set_limit(std::chrono::nanoseconds limit) noexcept {
+  void set_limit(Duration limit) noexcept {
     limit_ = limit;
     budget_ = limit;
   }
 
   // What the next spin may spend, unless it is a probe.
-  [[nodiscard]] std::chrono::nanoseconds budget() const noexcept { return budget_; }
+  [[nodiscard]] Duration budget() const noexcept { return budget_; }
 
   // Looks until `ready()`; false when the budget was spent in vain.
   template <typename Ready>
   [[nodiscard]] bool spin(Ready&& ready) {
     if (ready()) return true;
-    const auto budget = next_budget();
-    if (budget.count() <= 0) return false;
-    if (look_for(ready, budget)) {
-      budget_ = limit_;
-      return true;
+    if (budget_.count() > 0) {
+      const Outcome outcome = look_for(ready, budget_);
+      learn(outcome);
+      return outcome.found;
     }
-    budget_ = budget_ / 2 < kPauseLimit ? std::chrono::nanoseconds{0} : budget_ / 2;
-    return false;
+    if (limit_.count() <= 0 || ++waits_since_probe_ < probe_interval_) return false;
+    const Outcome outcome = look_for(ready, limit_);
+    learn(outcome);
+    plan_next_probe();
+    return outcome.found;
   }
 
  private:
-  [[nodiscard]] std::chrono::nanoseconds next_budget() noexcept {
-    if (budget_.count() > 0) return budget_;
-    return ++waits_without_ % kProbeInterval == 0 ? limit_ : budget_;
-  }
+  struct Outcome {
+    bool found;
+    Duration spent;  // 0 when found while pausing
+  };
 
   template <typename Ready>
-  [[nodiscard]] static bool look_for(Ready& ready, std::chrono::nanoseconds budget) {
+  [[nodiscard]] static Outcome look_for(Ready& ready, Duration budget) {
     constexpr int kLooksPerClockReading = 8;
     const auto start = Clock::now();
-    const auto pause_end = start + std::min(budget, kPauseLimit);
+    const auto pause_limit = std::min(budget, kPauseLimit);
+    Duration spent{0};
     do {
       for (int look = 0; look < kLooksPerClockReading; ++look) {
         pause();
-        if (ready()) return true;
+        if (ready()) return {.found = true, .spent = Duration{0}};
       }
-    } while (Clock::now() < pause_end);
-    while (Clock::now() < start + budget) {
+      spent = Clock::now() - start;
+    } while (spent < pause_limit);
+    while (spent < budget) {
       ::sched_yield();
-      if (ready()) return true;
+      const bool found = ready();
+      spent = Clock::now() - start;
+      if (found) return {.found = true, .spent = spent};
     }
-    return false;
+    return {.found = false, .spent = spent};
+  }
+
+  void learn(const Outcome& outcome) noexcept {
+    const bool core_was_taken = outcome.spent > 2 * limit_;
+    if (outcome.found && !core_was_taken) {
+      budget_ = limit_;
+    } else {
+      budget_ = core_was_taken || budget_ / 2 < kPauseLimit ? Duration{0} : budget_ / 2;
+    }
+  }
+
+  void plan_next_probe() noexcept {
+    const bool paid_off = budget_.count() > 0;
+    waits_since_probe_ = 0;
+    probe_interval_ = std::clamp(paid_off ? probe_interval_ / 2 : probe_interval_ * 2,
+                                 kShortestProbeInterval, kLongestProbeInterval);
   }
 
   static void pause() noexcept {
@@ -80,9 +108,10 @@ class AdaptiveSpin {
 #endif
   }
 
-  std::chrono::nanoseconds limit_ = kDefaultLimit;
-  std::chrono::nanoseconds budget_ = kDefaultLimit;
-  std::uint32_t waits_without_ = 0;
+  Duration limit_ = kDefaultLimit;
+  Duration budget_ = kDefaultLimit;
+  std::uint32_t waits_since_probe_ = 0;
+  std::uint32_t probe_interval_ = kShortestProbeInterval;
 };
 
 }  // namespace dspool::ipc

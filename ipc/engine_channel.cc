@@ -194,7 +194,10 @@ void EngineChannel::announce(Receiver receiver) noexcept {
   engine_.receiver.value.exchange(static_cast<std::uint32_t>(receiver), std::memory_order_seq_cst);
 }
 
-bool EngineChannel::has_records() const noexcept { return !responses_.empty(); }
+bool EngineChannel::has_records() const noexcept {
+  return worker_.response_tail.value.load(std::memory_order_seq_cst) !=
+         engine_.response_head.value.load(std::memory_order_relaxed);
+}
 
 const std::string& EngineChannel::violation() const noexcept { return violation_; }
 

@@ -162,6 +162,8 @@ bool Consumer::check_header(const RecordHeader& header, std::uint64_t to_end) no
     violation_ = {"a record passes the end of the ring", record, to_end};
   } else if (header.type == kPaddingType && record != to_end) {
     violation_ = {"a padding record does not end at the end of the ring", record, to_end};
+  } else if (header.type == kPaddingType && record == published) {
+    violation_ = {"a padding record has no record behind it", record, published};
   }
   return !violated();
 }

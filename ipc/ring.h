@@ -4,7 +4,8 @@
 // Invariants
 //   I1  head <= tail <= head + capacity; both only grow, by multiples of kRecordAlignment.
 //   I2  bytes in [head, tail) belong to the consumer, all others to the producer.
-//   I3  no record crosses the end of the ring: a padding record fills it.
+//   I3  no record crosses the end of the ring: a padding record fills it, and is published
+//       together with the record that it makes room for.
 //
 // Memory order: bytes change owner on two edges.
 //   (P) tail.store(seq_cst) -> tail.load(acquire)   written -> readable

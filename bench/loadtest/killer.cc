@@ -101,7 +101,8 @@ std::optional<Kill> Killer::kill_random_worker() {
   std::vector<WorkerHealth> workers = engine_.health_check(kProbe).workers;
   std::erase_if(workers, [](const WorkerHealth& worker) { return !works(worker); });
   if (workers.empty() || stopping()) return std::nullopt;
-  const WorkerHealth chosen = workers[random_() % workers.size()];
+  std::uniform_int_distribution<std::size_t> any(0, workers.size() - 1);
+  const WorkerHealth chosen = workers[any(random_)];
   const Process process(chosen.pid);
   // The number may have been given to another process since the probe; the descriptor cannot be.
   const std::vector<WorkerHealth> now = engine_.health_check(milliseconds(0)).workers;

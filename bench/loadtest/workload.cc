@@ -85,10 +85,12 @@ Result<Workload> make_replay(const Options& options) {
     return invalid_options(
         fmt::format("{} names its sessions: leave out --sessions and --zipf", options.trace_file));
   }
-  const bool asks = workload.command == "predict";
-  workload.args = [trace, asks](const Start& start) {
+  workload.args = [trace, command = workload.command](const Start& start) {
     const Arrival& arrival = trace->arrivals[start.index];
-    if (asks) return Value{{"question", question_of(arrival.session, arrival.input_bytes)}};
+    if (command == "increment") return Value();  // it takes nothing: only the arrivals count
+    if (command == "predict") {
+      return Value{{"question", question_of(arrival.session, arrival.input_bytes)}};
+    }
     return Value{{"payload", std::string(arrival.input_bytes, 'x')},
                  {"output_bytes", arrival.output_bytes}};
   };

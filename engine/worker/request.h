@@ -25,7 +25,7 @@ struct Request {
   std::uint32_t attempt = 0;
   const session::Record* state = nullptr;  // version and state_id to execute on
   bool hydrate = false;                    // send the fields too
-  session::TimePoint deadline;
+  session::TimePoint deadline{};
   std::uint32_t lm_version = 0;
 };
 

@@ -16,7 +16,7 @@
 
 namespace dspool::python {
 
-// The deepest nesting of values, in either direction: what the engine's verifier accepts.
+// Lists and dicts in each other, in either direction: what the engine's verifier accepts.
 inline constexpr int kMaxDepth = 64;
 
 class ValueDecoder {

@@ -53,7 +53,7 @@ bool ValueEncoder::put(PyObject* value, int depth) {
     builder_.Null();
     return true;
   }
-  if (PyUnicode_Check(value)) return put_text(value, depth);
+  if (PyUnicode_Check(value)) return put_text(value);
   if (PyBool_Check(value)) {
     builder_.Bool(value == Py_True);
     return true;
@@ -66,7 +66,6 @@ bool ValueEncoder::put(PyObject* value, int depth) {
   if (PyDict_Check(value)) return put_dict(value, depth);
   if (PyList_Check(value) || PyTuple_Check(value)) return put_sequence(value, depth);
   if (PyBytes_Check(value)) {
-    if (depth > kMaxDepth) return refuse_depth();
     builder_.Blob(PyBytes_AS_STRING(value), static_cast<std::size_t>(PyBytes_GET_SIZE(value)));
     return true;
   }
@@ -82,8 +81,7 @@ bool ValueEncoder::put_int(PyObject* value) {
   return true;
 }
 
-bool ValueEncoder::put_text(PyObject* value, int depth) {
-  if (depth > kMaxDepth) return refuse_depth();
+bool ValueEncoder::put_text(PyObject* value) {
   Py_ssize_t length = 0;
   const char* text = PyUnicode_AsUTF8AndSize(value, &length);
   if (text == nullptr) {

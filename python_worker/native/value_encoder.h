@@ -47,7 +47,7 @@ class ValueEncoder {
 
   bool put(PyObject* value, int depth);
   bool put_int(PyObject* value);
-  bool put_text(PyObject* value, int depth);
+  bool put_text(PyObject* value);
   bool put_sequence(PyObject* value, int depth);
   bool put_dict(PyObject* value, int depth);
   bool put_member(const Item& item, int depth);

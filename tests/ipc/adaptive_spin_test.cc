@@ -5,8 +5,6 @@
 namespace dspool::ipc {
 namespace {
 
-using std::chrono::nanoseconds;
-
 constexpr auto kNever = [] { return false; };
 
 class AdaptiveSpinTest : public testing::Test {
@@ -25,6 +23,13 @@ class AdaptiveSpinTest : public testing::Test {
     while (spin_.budget().count() > 0) EXPECT_FALSE(spin_.spin(kNever));
   }
 
+  // Up to the next wait that looks more than once, in vain.
+  std::uint32_t waits_until_a_probe() {
+    std::uint32_t waits = 1;
+    while (looks() == 1) ++waits;
+    return waits;
+  }
+
   AdaptiveSpin spin_;
 };
 
@@ -37,8 +42,8 @@ TEST_F(AdaptiveSpinTest, SpendsNothingOnWhatIsThereAlready) {
 TEST_F(AdaptiveSpinTest, LooksMoreThanOnce) { EXPECT_GT(looks(), 1); }
 
 TEST_F(AdaptiveSpinTest, LooksOnceWhenItsLimitIsZero) {
-  spin_.set_limit(nanoseconds{0});
-  for (std::uint32_t wait = 0; wait < 2 * AdaptiveSpin::kProbeInterval; ++wait) {
+  spin_.set_limit(AdaptiveSpin::Duration{0});
+  for (std::uint32_t wait = 0; wait < 2 * AdaptiveSpin::kShortestProbeInterval; ++wait) {
     EXPECT_EQ(looks(), 1);
   }
 }
@@ -57,12 +62,38 @@ TEST_F(AdaptiveSpinTest, RestoresItsBudgetWithASuccess) {
   EXPECT_EQ(spin_.budget(), AdaptiveSpin::kDefaultLimit);
 }
 
+// What a yield looks like that gave the core to somebody with much to do.
+TEST_F(AdaptiveSpinTest, GivesUpAtOnceWhenAYieldTakesTooLong) {
+  const auto start = AdaptiveSpin::Clock::now();
+  const auto spend_until = [&](AdaptiveSpin::Duration since_start) {
+    while (AdaptiveSpin::Clock::now() - start < since_start) continue;
+  };
+  EXPECT_TRUE(spin_.spin([&] {
+    const bool pauses = AdaptiveSpin::Clock::now() - start < 2 * AdaptiveSpin::kPauseLimit;
+    if (!pauses) spend_until(3 * AdaptiveSpin::kDefaultLimit);
+    return !pauses;
+  }));
+  EXPECT_EQ(spin_.budget().count(), 0);
+}
+
 TEST_F(AdaptiveSpinTest, LearnsAgainFromAProbe) {
   unlearn();
-  for (std::uint32_t wait = 1; wait < AdaptiveSpin::kProbeInterval; ++wait) ASSERT_EQ(looks(), 1);
+  EXPECT_EQ(waits_until_a_probe(), AdaptiveSpin::kShortestProbeInterval);
+  for (std::uint32_t wait = 1; wait < 2 * AdaptiveSpin::kShortestProbeInterval; ++wait) {
+    ASSERT_EQ(looks(), 1);
+  }
   int count = 0;
   EXPECT_TRUE(spin_.spin([&] { return ++count == 2; })) << "this one is a probe";
   EXPECT_EQ(spin_.budget(), AdaptiveSpin::kDefaultLimit);
+}
+
+TEST_F(AdaptiveSpinTest, ProbesMoreSeldomAfterEachProbeInVain) {
+  unlearn();
+  std::uint32_t expected = AdaptiveSpin::kShortestProbeInterval;
+  for (int probe = 0; probe < 12; ++probe) {
+    ASSERT_EQ(waits_until_a_probe(), expected);
+    expected = std::min(2 * expected, AdaptiveSpin::kLongestProbeInterval);
+  }
 }
 
 }  // namespace

@@ -48,6 +48,14 @@ class RingViolationTest : public testing::Test {
     return true;
   }
 
+  void consume_all_but_4096() {
+    for (std::uint64_t at = 0; at < kMinRingBytes - 4096; at += 4096) {
+      publish_raw({.length = 4080, .type = 1, .flags = 0, .request_id = 1}, 4096);
+      ASSERT_TRUE(consumer_.peek());
+      consumer_.release();
+    }
+  }
+
   std::vector<Unit> memory_{kMinRingBytes / sizeof(Unit)};
   std::span<std::byte> bytes_ = std::as_writable_bytes(std::span(memory_));
   std::atomic<std::uint64_t> tail_ = 0;
@@ -105,12 +113,14 @@ TEST_F(RingViolationTest, SeesPaddingAwayFromTheEnd) {
   expect_consumer_sees("padding");
 }
 
+TEST_F(RingViolationTest, SeesPaddingWithNothingBehindIt) {
+  consume_all_but_4096();
+  publish_raw({.length = 4080, .type = kPaddingType, .flags = 0, .request_id = 0}, 4096);
+  expect_consumer_sees("padding record has no record behind it");
+}
+
 TEST_F(RingViolationTest, SeesARecordThatCrossesTheEnd) {
-  for (std::uint64_t at = 0; at < kMinRingBytes - 4096; at += 4096) {
-    publish_raw({.length = 4080, .type = 1, .flags = 0, .request_id = 1}, 4096);
-    ASSERT_TRUE(consumer_.peek());
-    consumer_.release();
-  }
+  consume_all_but_4096();
   publish_raw({.length = 4096, .type = 1, .flags = 0, .request_id = 1}, 8192);
   expect_consumer_sees("passes the end of the ring");
 }

@@ -49,6 +49,24 @@ TEST(WorkerCallTest, EchoesEveryKindOfValue) {
   EXPECT_EQ(worker.call(Call{.command = "echo", .args = everything}).result_json(), expected);
 }
 
+TEST(WorkerCallTest, EchoesTheDeepestValueThereIs) {
+  WorkerHarness worker;
+  const auto nested = flex_map([](flexbuffers::Builder& map) {
+    const std::function<void(int)> wrap = [&](int lists) {
+      if (lists == 0) {
+        map.String("text");
+      } else {
+        map.Vector([&] { wrap(lists - 1); });
+      }
+    };
+    map.Key("value");
+    wrap(63);
+  });
+  std::string expected;
+  flexbuffers::GetRoot(nested).ToString(true, true, expected);
+  EXPECT_EQ(worker.call(Call{.command = "echo", .args = nested}).result_json(), expected);
+}
+
 TEST(WorkerCallTest, AnswersHowLongTheCommandTook) {
   WorkerHarness worker;
   EXPECT_GT(worker.call(Call{.command = "echo"}).response().service_ns(), 0U);

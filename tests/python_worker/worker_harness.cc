@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "engine/api/value_verifier.h"
 #include "schemas/control_generated.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration)
@@ -18,7 +19,6 @@ namespace {
 
 // A hang becomes a failure after this. Nothing waits for it otherwise.
 constexpr int kWatchdogMs = 60'000;
-constexpr std::size_t kDepthLimit = 64;
 
 std::vector<std::string> environment() {
   std::string path = std::string("PYTHONPATH=") + DSPOOL_TEST_ADAPTERS;
@@ -53,10 +53,9 @@ bool verify(const std::vector<std::uint8_t>& body) {
   return verifier.VerifyBuffer<Table>();
 }
 
-bool verify_value(const flatbuffers::Vector<std::uint8_t>* value) {
-  std::vector<std::uint8_t> seen;
-  flexbuffers::Verifier verifier(value->data(), value->size(), &seen, true, kDepthLimit);
-  return reinterpret_cast<std::uintptr_t>(value->data()) % 8 == 0 && verifier.VerifyBuffer();
+bool verify(const flatbuffers::Vector<std::uint8_t>& value) {
+  return reinterpret_cast<std::uintptr_t>(value.data()) % 8 == 0 &&
+         verify_value({value.data(), value.size()});
 }
 
 bool verify(const Reply& reply) {
@@ -74,10 +73,10 @@ bool verify(const Reply& reply) {
   }
   if (!verify<wire::Response>(reply.body)) return false;
   const wire::Response& response = reply.response();
-  if (response.result() != nullptr && !verify_value(response.result())) return false;
+  if (response.result() != nullptr && !verify(*response.result())) return false;
   if (response.delta() == nullptr || response.delta()->puts() == nullptr) return true;
   for (const wire::Field* field : *response.delta()->puts()) {
-    if (!verify_value(field->value())) return false;
+    if (!verify(*field->value())) return false;
   }
   return true;
 }

@@ -97,13 +97,21 @@ TEST_F(WorkloadTest, BeginsTheConversationsAgainForMoreSessions) {
 TEST_F(WorkloadTest, ReplaysATraceWithItsSessionsAndSizes) {
   const std::string file =
       write("timestamp_ms,session_id,input_bytes,output_bytes\n0,a,3,7\n1,b,0,0\n");
-  const Result<Workload> workload = make_workload({.trace_file = file});
+  const Result<Workload> workload = make_workload({.trace_file = file, .command = "echo"});
   ASSERT_TRUE(workload) << workload.error().message;
   EXPECT_THAT(workload->session_ids, ElementsAre("a", "b"));
   EXPECT_EQ(workload->total_operations, 2U);
   const Value args = workload->args(*workload->schedule->next(Elapsed(0)));
   EXPECT_EQ(args["payload"].as_string(), "xxx");
   EXPECT_EQ(args["output_bytes"].as_int64(), 7);
+}
+
+TEST_F(WorkloadTest, IncrementsAtTheTimesOfATrace) {
+  const std::string file = write("timestamp_ms,session_id,input_bytes,output_bytes\n0,a,3,7\n");
+  const Result<Workload> workload = make_workload({.trace_file = file});
+  ASSERT_TRUE(workload) << workload.error().message;
+  EXPECT_EQ(workload->check, Check::kCounter);
+  EXPECT_TRUE(workload->args(*workload->schedule->next(Elapsed(0))).is_null());
 }
 
 TEST_F(WorkloadTest, RefusesSessionsForATraceThatNamesThem) {

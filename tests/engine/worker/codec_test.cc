@@ -1,0 +1,107 @@
+#include "engine/worker/codec.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "dspool/value.h"
+#include "schemas/envelope_generated.h"
+#include "tests/support/seed.h"
+
+namespace dspool::worker {
+namespace {
+
+constexpr std::uint64_t kEpoch = 5;
+
+std::vector<std::byte> response_with(const Value& result, const Value& field) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto add = [&](const Value& value) {
+    builder.ForceVectorAlignment(value.bytes().size(), 1, 8);
+    return builder.CreateVector(value.bytes().data(), value.bytes().size());
+  };
+  const auto value = add(field);
+  const auto key = builder.CreateString("value");
+  const std::vector<flatbuffers::Offset<wire::Field>> puts{wire::CreateField(builder, key, value)};
+  const auto delta = wire::CreateDelta(builder, builder.CreateVector(puts));
+  const auto bytes = add(result);
+  builder.Finish(
+      wire::CreateResponse(builder, kEpoch, 1, wire::Status::ok, bytes, delta, 0, 1'000));
+  const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {body.begin(), body.end()};
+}
+
+TEST(DecodeResponseTest, GivesResultAndDelta) {
+  const auto body = response_with(Value{{"answer", 42}}, Value::of(7));
+  Outcome outcome;
+  ASSERT_TRUE(decode_response(body, kEpoch, outcome));
+  EXPECT_EQ(Value::from_verified(outcome.result)["answer"].as_int64(), 42);
+  ASSERT_EQ(outcome.delta.puts.size(), 1U);
+  EXPECT_EQ(outcome.delta.puts[0].key, "value");
+  EXPECT_EQ(outcome.service_ns, 1'000);
+}
+
+TEST(DecodeResponseTest, RefusesAnotherEpoch) {
+  const auto body = response_with(Value::of(1), Value::of(2));
+  Outcome outcome;
+  EXPECT_FALSE(decode_response(body, kEpoch + 1, outcome));
+}
+
+TEST(DecodeResponseTest, RefusesTruncation) {
+  const auto body = response_with(Value{{"answer", "text"}}, Value::of(2));
+  Outcome outcome;
+  for (std::size_t length = 0; length + 8 < body.size(); ++length) {
+    const std::vector<std::byte> part(body.begin(),
+                                      body.begin() + static_cast<std::ptrdiff_t>(length));
+    static_cast<void>(decode_response(part, kEpoch, outcome));  // must not read past the end
+  }
+  EXPECT_FALSE(decode_response({}, kEpoch, outcome));
+}
+
+// Whatever is accepted can be read to its end; sanitizers watch.
+TEST(DecodeResponseTest, SurvivesBytesThatWereFlipped) {
+  std::minstd_rand random(static_cast<std::uint32_t>(test::test_seed()));
+  const auto good = response_with(Value{{"a", 1}, {"b", "two"}, {"c", {{"d", 3.5}}}},
+                                  Value{{"list", Value::list({1, 2, 3})}});
+  for (int round = 0; round < 20'000; ++round) {
+    auto body = good;
+    for (std::uint32_t flips = 1 + random() % 4; flips > 0; --flips) {
+      body[random() % body.size()] = static_cast<std::byte>(random());
+    }
+    Outcome outcome;
+    if (!decode_response(body, kEpoch, outcome)) continue;
+    if (outcome.status == OutcomeStatus::kOk) {
+      static_cast<void>(Value::from_verified(outcome.result).to_json());
+    }
+    for (const auto& put : outcome.delta.puts) {
+      static_cast<void>(Value::from_verified({put.value.begin(), put.value.end()}).to_json());
+    }
+  }
+}
+
+TEST(RequestEncoderTest, CarriesTheFieldsOnlyWhenAsked) {
+  session::Record record;
+  const Value seven = Value::of(7);
+  session::Delta delta;
+  delta.puts.push_back({.key = "value", .value = seven.bytes()});
+  record.apply(delta, 99);
+  const Value args{{"by", 1}};
+  Request request{.request_id = 1,
+                  .command = "increment",
+                  .args = args.bytes(),
+                  .session = "a",
+                  .attempt = 1,
+                  .state = &record};
+  RequestEncoder encoder;
+  const auto* warm = flatbuffers::GetRoot<wire::Request>(encoder.encode(request).data());
+  EXPECT_EQ(warm->version(), 1U);
+  EXPECT_EQ(warm->state_id(), 99U);
+  EXPECT_EQ(warm->state(), nullptr);
+  request.hydrate = true;
+  const auto* cold = flatbuffers::GetRoot<wire::Request>(encoder.encode(request).data());
+  ASSERT_NE(cold->state(), nullptr);
+  ASSERT_EQ(cold->state()->fields()->size(), 1U);
+  EXPECT_EQ(cold->state()->fields()->Get(0)->key()->str(), "value");
+}
+
+}  // namespace
+}  // namespace dspool::worker
