@@ -60,7 +60,7 @@ class Engine::Parts final : private worker::LinkListener {
              names, std::random_device{}(), config.completion_executor),
         reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
         front(config, gate, sessions, reactor_waker,
-              [this](LanguageModel model) { return set_lm(std::move(model)); }),
+              [this](const LanguageModel& model) { return set_lm(model); }),
         prober(gate, names, config.pool_size),
         statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
 
@@ -79,7 +79,7 @@ class Engine::Parts final : private worker::LinkListener {
     });
   }
 
-  Result<void> set_lm(LanguageModel model) {
+  Result<void> set_lm(const LanguageModel& model) {
     if (model.model.empty()) {
       return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
                                   .code = "invalid_language_model",
@@ -147,7 +147,7 @@ CallId Engine::submit(std::string_view id, std::string_view command, Value args,
 
 bool Engine::cancel(CallId call) { return parts_->front.cancel(call); }
 
-Result<void> Engine::set_lm(LanguageModel model) { return parts_->set_lm(std::move(model)); }
+Result<void> Engine::set_lm(LanguageModel model) { return parts_->set_lm(model); }
 
 Health Engine::health_check(std::chrono::milliseconds patience) {
   Health health = parts_->prober.probe(patience);

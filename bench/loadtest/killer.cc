@@ -1,10 +1,10 @@
 #include "bench/loadtest/killer.h"
 
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 #include <vector>
 

@@ -1,8 +1,8 @@
 // dspool-offline-lm: the offline model as a program of its own, for clients that are started apart.
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "bench/offline_lm/offline_lm.h"

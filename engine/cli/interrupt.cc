@@ -1,7 +1,7 @@
 #include "engine/cli/interrupt.h"
 
-#include <signal.h>
-#include <time.h>
+#include <csignal>
+#include <ctime>
 
 namespace dspool::cli {
 namespace {

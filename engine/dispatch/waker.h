@@ -17,13 +17,13 @@ class Waker {
   Waker& operator=(const Waker&) = delete;
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
-  void wake() noexcept { ::eventfd_write(descriptor_, 1); }
+  void wake() const noexcept { ::eventfd_write(descriptor_, 1); }
   // The calling thread is the one that is woken.
   void own() noexcept { owner_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
   [[nodiscard]] bool is_owner() const noexcept {
     return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
-  void clear() noexcept {
+  void clear() const noexcept {
     eventfd_t ignored = 0;
     ::eventfd_read(descriptor_, &ignored);
   }
