@@ -147,7 +147,7 @@ CallId Engine::submit(std::string_view id, std::string_view command, Value args,
 
 bool Engine::cancel(CallId call) { return parts_->front.cancel(call); }
 
-Result<void> Engine::set_lm(LanguageModel model) { return parts_->set_lm(model); }
+Result<void> Engine::set_lm(const LanguageModel& model) { return parts_->set_lm(model); }
 
 Health Engine::health_check(std::chrono::milliseconds patience) {
   Health health = parts_->prober.probe(patience);

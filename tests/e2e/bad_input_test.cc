@@ -11,25 +11,25 @@ using testing::HasSubstr;
 
 class BadInputTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { engine_ = test::start_pool(test::pool_config(1)).release(); }
+  static void SetUpTestSuite() { pool = test::start_pool(test::pool_config(1)).release(); }
   static void TearDownTestSuite() {
-    delete engine_;
-    engine_ = nullptr;
+    delete pool;
+    pool = nullptr;
   }
-  void SetUp() override { ASSERT_NE(engine_, nullptr); }
+  void SetUp() override { ASSERT_NE(pool, nullptr); }
   void TearDown() override {
-    EXPECT_TRUE(engine_->execute_in_session("healthy", "increment", {})) << "it keeps serving";
-    EXPECT_EQ(engine_->stats().workers_lost, 0U);
+    EXPECT_TRUE(pool->execute_in_session("healthy", "increment", {})) << "it keeps serving";
+    EXPECT_EQ(pool->stats().workers_lost, 0U);
   }
 
   Error error_of(std::string_view session, std::string_view command, const Value& args) {
-    auto answer = engine_->execute_in_session(session, command, args);
+    auto answer = pool->execute_in_session(session, command, args);
     return answer ? Error{.code = "none"} : std::move(answer.error());
   }
 
-  static Engine* engine_;
+  static Engine* pool;
 };
-Engine* BadInputTest::engine_ = nullptr;
+Engine* BadInputTest::pool = nullptr;
 
 TEST_F(BadInputTest, AnUnknownCommandNamesTheKnownOnes) {
   const Error error = error_of("a", "incremnt", {});
@@ -78,7 +78,7 @@ TEST_F(BadInputTest, AnAdaptersOwnErrorKeepsItsCode) {
 }
 
 TEST_F(BadInputTest, WhatAWorkerPrintsNeverReachesTheChannel) {
-  const auto answer = engine_->execute_in_session("a", "chatter", {{"lines", 2000}});
+  const auto answer = pool->execute_in_session("a", "chatter", {{"lines", 2000}});
   ASSERT_TRUE(answer) << answer.error().describe();
   EXPECT_EQ(answer->value.as_string(), "said");
 }

@@ -11,7 +11,6 @@ namespace dspool {
 namespace {
 
 using std::chrono::milliseconds;
-using test::kPatience;
 using testing::IsEmpty;
 
 TEST(DeadlineTest, ACallThatIsLateEndsAndItsAnswerIsThrownAway) {
@@ -105,7 +104,7 @@ TEST(SubmitTest, ABlockingCallOnTheReactorIsRefused) {
 TEST(SubmitTest, CompletionsRunOnTheExecutorThatIsGiven) {
   Config config = test::pool_config(1);
   std::atomic<int> executed{0};
-  config.completion_executor = [&](std::function<void()> run) {
+  config.completion_executor = [&](const std::function<void()>& run) {
     executed.fetch_add(1);
     run();
   };

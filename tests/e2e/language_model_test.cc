@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
-#include <signal.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>

@@ -10,7 +10,6 @@
 namespace dspool {
 namespace {
 
-using test::kPatience;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -82,6 +81,7 @@ TEST_F(SessionTest, ManyThreadsInOneSessionLoseNothing) {
   constexpr int kThreads = 8;
   constexpr int kEach = 50;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kEach; ++i) EXPECT_GT(increment("shared"), 0);

@@ -1,9 +1,9 @@
 // A crash of a worker is an ordinary event: nothing that was committed is lost, nothing that was
 // not committed has happened, and the session goes on elsewhere.
 #include <gmock/gmock.h>
-#include <signal.h>
 
 #include <atomic>
+#include <csignal>
 #include <random>
 #include <thread>
 #include <vector>
@@ -89,6 +89,7 @@ TEST(WorkerLossTest, KillsUnderLoadLoseAndRepeatNothing) {
     }
   });
   std::vector<std::thread> callers;
+  callers.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     callers.emplace_back([&, t] {
       for (int round = 1; round <= kRounds; ++round) {

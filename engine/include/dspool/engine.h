@@ -56,7 +56,7 @@ class Engine {
 
   // Sets the language model of the whole pool, for workers started later too. In effect for
   // every attempt sent after it returns.
-  Result<void> set_lm(LanguageModel model);
+  Result<void> set_lm(const LanguageModel& model);
 
   // Asks every worker for a sign of life, up to `patience`.
   [[nodiscard]] Health health_check(std::chrono::milliseconds patience = std::chrono::seconds(1));
