@@ -1,6 +1,7 @@
 // What does the session table cost over the map that it is made of? Ids are looked up in random
-// order, so at a million sessions this counts cache misses: the bare map has two of them (its
-// entry, the id), the table may have a third (the session itself, whose use it counts).
+// order, so at a million sessions this counts cache misses: the bare map has two of them behind
+// its bucket (its entry, the id), and so has the table (its entry, the session with its id and the
+// count of its users).
 #include <benchmark/benchmark.h>
 #include <oneapi/tbb/concurrent_hash_map.h>
 

@@ -21,9 +21,26 @@
 
 namespace dspool::ipc {
 
-class AdaptiveSpin {
- public:
+// The core that a thread runs on: its clock, and the two ways to leave it to others for a while.
+struct Core {
   using Clock = std::chrono::steady_clock;
+
+  static Clock::time_point now() noexcept { return Clock::now(); }
+  static void yield() noexcept { ::sched_yield(); }
+  static void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+};
+
+// `OnCore` is `Core`, or a test's.
+template <typename OnCore>
+class BasicAdaptiveSpin {
+ public:
+  using Clock = typename OnCore::Clock;
   using Duration = std::chrono::nanoseconds;
 
   static constexpr Duration kDefaultLimit = std::chrono::microseconds{20};
@@ -65,20 +82,20 @@ class AdaptiveSpin {
   template <typename Ready>
   [[nodiscard]] static Outcome look_for(Ready& ready, Duration budget) {
     constexpr int kLooksPerClockReading = 8;
-    const auto start = Clock::now();
+    const auto start = OnCore::now();
     const auto pause_limit = std::min(budget, kPauseLimit);
     Duration spent{0};
     do {
       for (int look = 0; look < kLooksPerClockReading; ++look) {
-        pause();
+        OnCore::pause();
         if (ready()) return {.found = true, .spent = Duration{0}};
       }
-      spent = Clock::now() - start;
+      spent = OnCore::now() - start;
     } while (spent < pause_limit);
     while (spent < budget) {
-      ::sched_yield();
+      OnCore::yield();
       const bool found = ready();
-      spent = Clock::now() - start;
+      spent = OnCore::now() - start;
       if (found) return {.found = true, .spent = spent};
     }
     return {.found = false, .spent = spent};
@@ -100,18 +117,12 @@ class AdaptiveSpin {
                                  kShortestProbeInterval, kLongestProbeInterval);
   }
 
-  static void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
-
   Duration limit_ = kDefaultLimit;
   Duration budget_ = kDefaultLimit;
   std::uint32_t waits_since_probe_ = 0;
   std::uint32_t probe_interval_ = kShortestProbeInterval;
 };
+
+using AdaptiveSpin = BasicAdaptiveSpin<Core>;
 
 }  // namespace dspool::ipc

@@ -44,7 +44,7 @@ double Report::success_rate() const {
 }
 
 double Report::ops_per_second() const {
-  if (tally.duration <= tally.duration.zero()) return 0;
+  if (tally.duration <= std::chrono::nanoseconds::zero()) return 0;
   return static_cast<double>(tally.successes) * 1e9 / static_cast<double>(tally.duration.count());
 }
 
@@ -55,6 +55,7 @@ std::string to_json(const Report& report) {
     by_category[to_string(kind.first)] += failures.count;
   }
   std::vector<Value::Member> errors;
+  errors.reserve(by_category.size());
   for (const auto& [category, count] : by_category) errors.emplace_back(category, count);
   const auto percentile = [&](double fraction) {
     return microseconds(tally.latencies.percentile(fraction));

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kBytesPerToken = 4;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-constexpr double kLatest_ms = 1e15;  // in nanoseconds it still fits
+constexpr double kLatestMs = 1e15;  // in nanoseconds it still fits
 
 // Splits a line at its commas. The known forms quote nothing.
 std::vector<std::string_view> split(std::string_view line) {
@@ -69,7 +69,7 @@ std::optional<std::chrono::nanoseconds> time_in(std::string_view text) {
 
 std::optional<std::chrono::nanoseconds> milliseconds_in(std::string_view text) {
   const std::optional<double> ms = number_in<double>(text);
-  if (!ms || !(*ms >= 0 && *ms <= kLatest_ms / 1e3)) return std::nullopt;
+  if (!ms || !(*ms >= 0 && *ms <= kLatestMs / 1e3)) return std::nullopt;
   return std::chrono::nanoseconds(std::llround(*ms * 1e6));
 }
 

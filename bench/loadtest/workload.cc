@@ -129,6 +129,7 @@ void set_schedule(Workload& workload, const Options& options,
 
 std::unique_ptr<SessionPicker> turn_by_turn(const std::vector<Conversation>& conversations) {
   std::vector<std::uint64_t> turns;
+  turns.reserve(conversations.size());
   for (const Conversation& conversation : conversations) turns.push_back(conversation.turns.size());
   return std::make_unique<RoundRobin>(std::move(turns));
 }

@@ -21,8 +21,8 @@ namespace {
 
 // Longer than any client keeps an idle connection: a server that closes first makes a client's
 // next request fail now and then, and nobody can say why.
-constexpr int kIdleTimeout_ms = 300'000;
-constexpr int kReadTimeout_ms = 10'000;
+constexpr int kIdleTimeoutMs = 300'000;
+constexpr int kReadTimeoutMs = 10'000;
 constexpr int kBacklog = 1024;
 constexpr std::size_t kMaxRequestBytes = std::size_t{16} << 20;
 
@@ -42,7 +42,7 @@ class SocketStream : public httplib::Stream {
     return ready > 0 && (ends[1].revents & POLLIN) == 0;
   }
 
-  [[nodiscard]] bool is_readable() const override { return wait_readable(kReadTimeout_ms); }
+  [[nodiscard]] bool is_readable() const override { return wait_readable(kReadTimeoutMs); }
   [[nodiscard]] bool is_writable() const override { return true; }
   [[nodiscard]] socket_t socket() const override { return socket_; }
 
@@ -173,7 +173,7 @@ void HttpServer::stop_serving() {
 bool HttpServer::process_and_close_socket(socket_t socket) {
   SocketStream stream(socket, stopping_);
   bool closed = false;
-  while (!closed && stream.wait_readable(kIdleTimeout_ms)) {
+  while (!closed && stream.wait_readable(kIdleTimeoutMs)) {
     if (!process_request(stream, /*close_connection=*/false, closed, nullptr)) break;
   }
   shutdown(socket, SHUT_RDWR);

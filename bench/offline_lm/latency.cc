@@ -14,7 +14,7 @@ constexpr std::chrono::duration<double> kLongest{60.0};
 }  // namespace
 
 std::chrono::nanoseconds Latency::of(std::uint64_t prompt_hash) const noexcept {
-  if (median_ <= median_.zero()) return {};
+  if (median_ <= std::chrono::nanoseconds::zero()) return {};
   Draw draw(seed_ ^ prompt_hash);
   // Box and Muller, A Note on the Generation of Random Normal Deviates, 1958.
   const double radius = std::sqrt(-2.0 * std::log(1.0 - draw.uniform()));

@@ -132,7 +132,7 @@ class OfflineLm::Parts {
 
   // False when the server stops meanwhile.
   bool think(std::chrono::nanoseconds time) {
-    if (time <= time.zero()) return true;
+    if (time <= std::chrono::nanoseconds::zero()) return true;
     std::unique_lock lock(mutex_);
     return !stopped_.wait_for(lock, time, [this] { return stopping_; });
   }

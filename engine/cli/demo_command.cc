@@ -18,10 +18,10 @@ constexpr std::uint64_t kTurns = 2;
 constexpr std::uint32_t kWorkers = 2;
 // Of calls that were on the killed worker: one repetition is enough, unless that worker dies too.
 constexpr std::uint32_t kRetries = 3;
-constexpr std::int64_t kModelLatency_ms = 20;
+constexpr std::int64_t kModelLatencyMs = 20;
 
 ExitStatus run(loadtest::Options options) {
-  if (options.adapter == "dspy") options.offline_latency_ms = kModelLatency_ms;
+  if (options.adapter == "dspy") options.offline_latency_ms = kModelLatencyMs;
   loadtest::Console console(stdout);
   const Result<bool> result = run_demo(options, python_tree(), watch_for_interrupt(), console);
   if (!result) return report_failure(result.error(), options);

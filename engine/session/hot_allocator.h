@@ -6,6 +6,10 @@
 #include <memory>
 #else
 #include <mimalloc.h>
+
+#include <cstddef>
+#include <limits>
+#include <new>
 #endif
 
 namespace dspool::session {
@@ -15,7 +19,30 @@ template <typename T>
 using HotAllocator = std::allocator<T>;
 #else
 template <typename T>
-using HotAllocator = mi_stl_allocator<T>;
+struct HotAllocator : mi_stl_allocator<T> {
+  using value_type = T;
+
+  HotAllocator() noexcept = default;
+  template <typename U>
+  HotAllocator(const HotAllocator<U>&) noexcept {}  // NOLINT(google-explicit-constructor): as std's
+
+  template <typename U>
+  struct rebind {  // NOLINT(readability-identifier-naming): std::allocator_traits looks for it
+    using other = HotAllocator<U>;
+  };
+
+  // mi_stl_allocator's does not look at T's alignment.
+  [[nodiscard]] T* allocate(std::size_t count) {
+    if constexpr (alignof(T) <= alignof(std::max_align_t)) {
+      return mi_stl_allocator<T>::allocate(count);
+    } else {
+      if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) {
+        throw std::bad_array_new_length();
+      }
+      return static_cast<T*>(mi_new_aligned(count * sizeof(T), alignof(T)));
+    }
+  }
+};
 #endif
 
 }  // namespace dspool::session

@@ -13,13 +13,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "engine/session/hot_allocator.h"
 #include "engine/session/intrusive_ptr.h"
 #include "engine/session/record.h"
 #include "engine/session/session_table.h"
+#include "engine/session/stored_id.h"
 
 namespace dspool::session {
 
@@ -37,14 +37,22 @@ struct WarmAt {
   std::uint64_t epoch = 0;  // 0: warm nowhere
 };
 
-class Session {
+class alignas(64) Session {  // what every finder touches lies in its first cache line
  public:
-  explicit Session(std::string_view name, TimePoint now) : created(now), used(now), id_(name) {}
+  explicit Session(std::string_view name, TimePoint now) : id_(name), created(now), used(now) {}
 
   // Empty for the temporary session of an anonymous call, which no table knows.
-  [[nodiscard]] std::string_view id() const noexcept { return id_; }
-  [[nodiscard]] bool anonymous() const noexcept { return id_.empty(); }
+  [[nodiscard]] std::string_view id() const noexcept { return id_.view(); }
+  [[nodiscard]] bool anonymous() const noexcept { return id().empty(); }
 
+ private:
+  friend void intrusive_retain(Session* session) noexcept;
+  friend void intrusive_release(Session* session) noexcept;
+
+  std::atomic<std::uint32_t> references_{0};
+  StoredId id_;
+
+ public:
   Record record;
   CallQueue queue;  // its front is the call that waits or runs
   Phase phase = Phase::kIdle;
@@ -53,13 +61,6 @@ class Session {
   TimePoint created;
   TimePoint used;
   boost::intrusive::list_member_hook<> waiting_hook;
-
- private:
-  friend void intrusive_retain(Session* session) noexcept;
-  friend void intrusive_release(Session* session) noexcept;
-
-  std::atomic<std::uint32_t> references_{0};
-  std::string id_;
 };
 
 using SessionRef = IntrusivePtr<Session>;

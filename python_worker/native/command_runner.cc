@@ -1,7 +1,6 @@
 #include "python_worker/native/command_runner.h"
 
-#include <time.h>
-
+#include <ctime>
 #include <string>
 #include <utility>
 

@@ -1,8 +1,8 @@
 #include "python_worker/native/language_models.h"
 
-#include <string.h>
 #include <strings.h>
 
+#include <cstring>
 #include <vector>
 
 #include "python_worker/native/gil.h"

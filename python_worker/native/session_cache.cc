@@ -42,7 +42,7 @@ SessionCache::Lease SessionCache::find(std::string_view id, SessionVersion versi
 
 SessionCache::Lease SessionCache::insert(std::string_view id, pybind11::object session) {
   entries_.push_front({std::string(id), std::move(session), {}, true});
-  const Handle entry = entries_.begin();
+  const auto entry = entries_.begin();
   by_id_.erase(id);  // its key points into the older entry
   by_id_.emplace(entry->id, entry);
   return {*this, entry};
@@ -58,7 +58,7 @@ void SessionCache::evict() noexcept {
   for (auto entry = entries_.end(); entries_.size() > capacity_ && entry != entries_.begin();) {
     --entry;
     if (entry->leased) continue;
-    const Handle oldest = entry++;
+    const auto oldest = entry++;
     erase(oldest);
   }
 }

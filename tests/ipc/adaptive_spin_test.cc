@@ -5,10 +5,36 @@
 namespace dspool::ipc {
 namespace {
 
+using std::chrono::microseconds;
+using std::chrono::nanoseconds;
+
 constexpr auto kNever = [] { return false; };
+
+// Its time passes while it pauses and yields, and at no other time.
+struct ScriptedCore {
+  using Clock = std::chrono::steady_clock;
+
+  static Clock::time_point now() { return time; }
+  static void pause() { time += nanoseconds{40}; }
+  static void yield() {
+    ++yields;
+    time += yield_takes;
+  }
+
+  static inline Clock::time_point time;
+  static inline nanoseconds yield_takes;
+  static inline int yields;
+};
 
 class AdaptiveSpinTest : public testing::Test {
  protected:
+  using Spin = BasicAdaptiveSpin<ScriptedCore>;
+
+  AdaptiveSpinTest() {
+    ScriptedCore::yield_takes = nanoseconds{500};
+    ScriptedCore::yields = 0;
+  }
+
   // How often a spin in vain looks.
   int looks() {
     int count = 0;
@@ -30,69 +56,83 @@ class AdaptiveSpinTest : public testing::Test {
     return waits;
   }
 
-  AdaptiveSpin spin_;
+  // Finds what it waits for at its `n`-th yield.
+  bool spin_until_yield(int n) {
+    const int found_at = ScriptedCore::yields + n;
+    return spin_.spin([found_at] { return ScriptedCore::yields == found_at; });
+  }
+
+  Spin spin_;
 };
 
 TEST_F(AdaptiveSpinTest, SpendsNothingOnWhatIsThereAlready) {
   unlearn();
+  const auto before = ScriptedCore::time;
   EXPECT_TRUE(spin_.spin([] { return true; }));
+  EXPECT_EQ(ScriptedCore::time, before);
   EXPECT_EQ(spin_.budget().count(), 0) << "nothing was learned, either";
 }
 
-TEST_F(AdaptiveSpinTest, LooksMoreThanOnce) { EXPECT_GT(looks(), 1); }
+TEST_F(AdaptiveSpinTest, PausesAtFirstAndThenYieldsForAsLongAsItsBudget) {
+  const auto before = ScriptedCore::time;
+  EXPECT_FALSE(spin_.spin(kNever));
+  const nanoseconds spent = ScriptedCore::time - before;
+  EXPECT_GE(spent, Spin::kDefaultLimit);
+  EXPECT_LE(spent, Spin::kDefaultLimit + ScriptedCore::yield_takes);
+  const nanoseconds paused = spent - ScriptedCore::yields * ScriptedCore::yield_takes;
+  EXPECT_GE(paused, Spin::kPauseLimit);
+  EXPECT_LE(paused, 2 * Spin::kPauseLimit);
+}
 
 TEST_F(AdaptiveSpinTest, LooksOnceWhenItsLimitIsZero) {
-  spin_.set_limit(AdaptiveSpin::Duration{0});
-  for (std::uint32_t wait = 0; wait < 2 * AdaptiveSpin::kShortestProbeInterval; ++wait) {
+  spin_.set_limit(nanoseconds{0});
+  for (std::uint32_t wait = 0; wait < 2 * Spin::kShortestProbeInterval; ++wait) {
     EXPECT_EQ(looks(), 1);
   }
 }
 
 TEST_F(AdaptiveSpinTest, HalvesItsBudgetWithEveryFailure) {
   EXPECT_FALSE(spin_.spin(kNever));
-  EXPECT_EQ(spin_.budget(), AdaptiveSpin::kDefaultLimit / 2);
+  EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit / 2);
   EXPECT_FALSE(spin_.spin(kNever));
-  EXPECT_EQ(spin_.budget(), AdaptiveSpin::kDefaultLimit / 4);
+  EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit / 4);
 }
 
 TEST_F(AdaptiveSpinTest, RestoresItsBudgetWithASuccess) {
   EXPECT_FALSE(spin_.spin(kNever));
-  int count = 0;
-  EXPECT_TRUE(spin_.spin([&] { return ++count == 2; }));
-  EXPECT_EQ(spin_.budget(), AdaptiveSpin::kDefaultLimit);
+  EXPECT_TRUE(spin_until_yield(3));
+  EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit);
 }
 
 // What a yield looks like that gave the core to somebody with much to do.
 TEST_F(AdaptiveSpinTest, GivesUpAtOnceWhenAYieldTakesTooLong) {
-  const auto start = AdaptiveSpin::Clock::now();
-  const auto spend_until = [&](AdaptiveSpin::Duration since_start) {
-    while (AdaptiveSpin::Clock::now() - start < since_start) continue;
-  };
-  EXPECT_TRUE(spin_.spin([&] {
-    const bool pauses = AdaptiveSpin::Clock::now() - start < 2 * AdaptiveSpin::kPauseLimit;
-    if (!pauses) spend_until(3 * AdaptiveSpin::kDefaultLimit);
-    return !pauses;
-  }));
+  ScriptedCore::yield_takes = microseconds{1500};
+  EXPECT_TRUE(spin_until_yield(1)) << "what came meanwhile is taken";
+  EXPECT_EQ(spin_.budget().count(), 0);
+
+  spin_.set_limit(Spin::kDefaultLimit);
+  ScriptedCore::yields = 0;
+  EXPECT_FALSE(spin_.spin(kNever));
+  EXPECT_EQ(ScriptedCore::yields, 1);
   EXPECT_EQ(spin_.budget().count(), 0);
 }
 
 TEST_F(AdaptiveSpinTest, LearnsAgainFromAProbe) {
   unlearn();
-  EXPECT_EQ(waits_until_a_probe(), AdaptiveSpin::kShortestProbeInterval);
-  for (std::uint32_t wait = 1; wait < 2 * AdaptiveSpin::kShortestProbeInterval; ++wait) {
+  EXPECT_EQ(waits_until_a_probe(), Spin::kShortestProbeInterval);
+  for (std::uint32_t wait = 1; wait < 2 * Spin::kShortestProbeInterval; ++wait) {
     ASSERT_EQ(looks(), 1);
   }
-  int count = 0;
-  EXPECT_TRUE(spin_.spin([&] { return ++count == 2; })) << "this one is a probe";
-  EXPECT_EQ(spin_.budget(), AdaptiveSpin::kDefaultLimit);
+  EXPECT_TRUE(spin_until_yield(2)) << "this one is a probe";
+  EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit);
 }
 
 TEST_F(AdaptiveSpinTest, ProbesMoreSeldomAfterEachProbeInVain) {
   unlearn();
-  std::uint32_t expected = AdaptiveSpin::kShortestProbeInterval;
+  std::uint32_t expected = Spin::kShortestProbeInterval;
   for (int probe = 0; probe < 12; ++probe) {
     ASSERT_EQ(waits_until_a_probe(), expected);
-    expected = std::min(2 * expected, AdaptiveSpin::kLongestProbeInterval);
+    expected = std::min(2 * expected, Spin::kLongestProbeInterval);
   }
 }
 

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <time.h>
 
+#include <ctime>
 #include <set>
 
 #include "ipc/layout.h"

@@ -1,10 +1,13 @@
 """A worker process. The engine starts it; it is of no use by hand."""
 
 import argparse
+import gc
+import os
 import platform
 import signal
 import sys
 import threading
+import traceback
 
 from dspool_worker._native import Channel, Hello, RequestLoop
 from dspool_worker.adapter import AdapterError, load_adapter
@@ -28,6 +31,9 @@ def main() -> int:
     except BaseException as error:
         channel.fail(_start_report(arguments.adapter, error))
         return 1
+    # What was imported lives as long as the worker: collections need not look at it again.
+    gc.collect()
+    gc.freeze()
     channel.ready(f"{platform.python_version()} ({sys.executable})", list(host.commands))
     if _serve(channel, host, hello):
         host.adapter.stop()
@@ -54,7 +60,7 @@ def _serve(channel: Channel, host: AdapterHost, hello: Hello) -> bool:
     """Runs commands on `max_in_flight` threads; False: the engine is gone."""
     loop = RequestLoop(channel, host, Session, host.commands, hello.session_cache)
     others = [
-        threading.Thread(target=loop.serve, name=f"command-{number}", daemon=True)
+        threading.Thread(target=_serve_beside, args=(loop,), name=f"command-{number}", daemon=True)
         for number in range(1, hello.max_in_flight)
     ]
     for thread in others:
@@ -63,6 +69,15 @@ def _serve(channel: Channel, host: AdapterHost, hello: Hello) -> bool:
     for thread in others:
         thread.join()
     return drained
+
+
+def _serve_beside(loop: RequestLoop) -> None:
+    try:
+        loop.serve()
+    except BaseException:
+        # Its request would never be answered: the engine has to see a death.
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _start_report(adapter: str, error: BaseException) -> ErrorReport:

@@ -2,11 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+#include "tests/support/temporary_file.h"
 
 namespace dspool::loadtest {
 namespace {
@@ -14,18 +11,12 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// A file that is gone after the test.
 class WorkloadTest : public testing::Test {
  protected:
-  WorkloadTest() { close(mkstemp(path_.data())); }
-  ~WorkloadTest() override { std::filesystem::remove(path_); }
+  std::string write(std::string_view text) { return file_.write(text); }
 
-  std::string write(std::string_view text) {
-    std::ofstream(path_) << text;
-    return path_;
-  }
-
-  std::string path_ = testing::TempDir() + "workload_test.XXXXXX";
+ private:
+  test::TemporaryFile file_;
 };
 
 TEST_F(WorkloadTest, IncrementsAHundredSessionsAHundredTimesByDefault) {

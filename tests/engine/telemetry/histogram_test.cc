@@ -68,6 +68,7 @@ TEST(HistogramTest, AddsUpWhatAllThreadsRecord) {
   Histogram histogram;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&] {
         for (int n = 0; n < kRecords; ++n) histogram.record(1'000);

@@ -1,7 +1,5 @@
 """Adapters for the tests of the worker: commands that do what adapters should not, too."""
 
-
-
 import sys
 import threading
 from typing import Any
