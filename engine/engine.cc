@@ -67,8 +67,9 @@ class Engine::Parts final : private worker::LinkListener {
   ~Parts() override {
     gate.step(
         [](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) { dispatcher.stop(now); });
+    supervisor.begin_shut_down(config.worker.cancel_grace);  // first: a drained worker is no loss
     gate.signal_all(wire::MessageType::drain, 0);
-    supervisor.shut_down(config.worker.cancel_grace);
+    supervisor.finish_shut_down();
     reactor.finish();
   }
 

@@ -51,7 +51,10 @@ Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> 
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Supervisor::~Supervisor() {
-  if (thread_.joinable()) shut_down(std::chrono::milliseconds(0));
+  if (thread_.joinable()) {
+    begin_shut_down(std::chrono::milliseconds(0));
+    finish_shut_down();
+  }
   ::close(wake_);
 }
 
@@ -152,8 +155,7 @@ bool Supervisor::wait_ready(std::uint32_t count, std::chrono::milliseconds patie
   return changed_.wait_for(lock, patience, [&] { return ready_ >= count; });
 }
 
-void Supervisor::shut_down(std::chrono::milliseconds patience) {
-  if (!thread_.joinable()) return;
+void Supervisor::begin_shut_down(std::chrono::milliseconds patience) {
   post([this, patience] {
     stopping_ = true;
     for (Slot& slot : slots_) {
@@ -163,7 +165,10 @@ void Supervisor::shut_down(std::chrono::milliseconds patience) {
     }
     kill_at_ = Clock::now() + patience;
   });
-  thread_.join();
+}
+
+void Supervisor::finish_shut_down() {
+  if (thread_.joinable()) thread_.join();
 }
 
 // ---- the thread ----

@@ -79,9 +79,10 @@ class Supervisor {
   Result<void> wait_first_ready(std::chrono::milliseconds patience);
   // Waits until `count` workers are ready at once; false after `patience`.
   bool wait_ready(std::uint32_t count, std::chrono::milliseconds patience);
-  // Starts no worker any more, waits for those there are, and kills them after `patience`. The
-  // reactor must go on telling of deaths until this returns.
-  void shut_down(std::chrono::milliseconds patience);
+  // From here on no worker is started or replaced, and what still runs after `patience` is killed.
+  void begin_shut_down(std::chrono::milliseconds patience);
+  // Waits for the last worker's end. The reactor must go on telling of deaths until this returns.
+  void finish_shut_down();
 
  private:
   using Clock = std::chrono::steady_clock;

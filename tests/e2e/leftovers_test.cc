@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -20,6 +21,7 @@
 namespace dspool {
 namespace {
 
+using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr int kTwoSecondsMs = 2000;
@@ -93,6 +95,19 @@ TEST(LeftoversTest, AnEngineThatStopsLeavesNoProcessAndNoDescriptor) {
   ASSERT_THAT(pids, SizeIs(2));
   for (const int pid : pids) EXPECT_EQ(::kill(pid, 0), -1) << "worker " << pid << " lives on";
   EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST(LeftoversTest, AWorkerThatIsDrainedIsNoLoss) {
+  Config config = test::pool_config(1);
+  config.log_level = LogLevel::kWarning;
+  std::mutex mutex;
+  std::vector<std::string> warnings;
+  config.log_sink = [&](LogLevel, std::string_view line) {
+    const std::lock_guard lock(mutex);
+    warnings.emplace_back(line);
+  };
+  for (int i = 0; i < 10; ++i) test::start_pool(config).reset();
+  EXPECT_THAT(warnings, IsEmpty());
 }
 
 TEST(LeftoversTest, ReplacedWorkersLeaveNoDescriptor) {
