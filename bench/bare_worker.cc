@@ -22,12 +22,6 @@ constexpr std::chrono::milliseconds kPatience{60'000};
 // The floor never gives up looking in a run where it may look.
 constexpr std::chrono::milliseconds kLongSpin{5};
 
-tl::unexpected<Error> cannot_start(std::string why) {
-  return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
-                              .code = "worker_died",
-                              .message = std::move(why)});
-}
-
 }  // namespace
 
 Result<std::unique_ptr<BareWorker>> BareWorker::start(Waiting waiting) {

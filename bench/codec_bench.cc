@@ -15,7 +15,7 @@
 namespace dspool::bench {
 namespace {
 
-constexpr std::uint64_t kEpoch = 1;
+constexpr std::uint64_t kAnyEpoch = 1;
 
 // As a worker answers `echo`.
 std::vector<std::byte> encode_response(const Value& result) {
@@ -23,7 +23,7 @@ std::vector<std::byte> encode_response(const Value& result) {
   builder.ForceVectorAlignment(result.bytes().size(), sizeof(std::uint8_t), sizeof(std::uint64_t));
   const auto value = builder.CreateVector(result.bytes().data(), result.bytes().size());
   wire::ResponseBuilder response(builder);
-  response.add_epoch(kEpoch);
+  response.add_epoch(kAnyEpoch);
   response.add_service_ns(2'000);
   response.add_result(value);
   response.add_attempt(1);
@@ -56,7 +56,7 @@ void BM_Codec_Decode(benchmark::State& state) {
   const std::vector<std::byte> body = encode_response(five_fields());
   worker::Outcome outcome;
   for (auto _ : state) {
-    if (!worker::decode_response(body, kEpoch, outcome)) {
+    if (!worker::decode_response(body, kAnyEpoch, outcome)) {
       state.SkipWithError("it does not verify");
       break;
     }

@@ -23,9 +23,6 @@
 namespace dspool::bench {
 namespace {
 
-constexpr int kWarmUpCalls = 5'000;
-constexpr std::uint32_t kWorkers = 2;  // of the throughput
-
 std::unique_ptr<Engine> start(benchmark::State& state, Waiting waiting, std::uint32_t workers) {
   Config config;
   config.pool_size = workers;
@@ -129,7 +126,7 @@ class Outstanding {
 
 void BM_Engine_Throughput(benchmark::State& state) {
   constexpr benchmark::IterationCount kBatch = 16'384;
-  const auto engine = start(state, Waiting::kSpin, kWorkers);
+  const auto engine = start(state, Waiting::kSpin, kThroughputWorkers);
   if (!engine) return;
   Latencies latencies(state, kBatch);
   Outstanding outstanding(*engine, latencies);
@@ -142,7 +139,7 @@ void BM_Engine_Throughput(benchmark::State& state) {
 }
 BENCHMARK(BM_Engine_Throughput)
     ->ArgNames({"in_flight", "workers"})
-    ->Args({kOutstanding, kWorkers})
+    ->Args({kOutstanding, kThroughputWorkers})
     ->UseRealTime();
 
 }  // namespace

@@ -20,8 +20,6 @@
 namespace dspool::bench {
 namespace {
 
-constexpr int kWarmUpCalls = 5'000;
-
 std::unique_ptr<BareWorker> start(benchmark::State& state, Waiting waiting) {
   auto worker = BareWorker::start(waiting);
   if (worker) return *std::move(worker);
@@ -104,7 +102,7 @@ class FullRing {
 // that are there, and puts as many requests in their place.
 void BM_Floor_Throughput(benchmark::State& state) {
   constexpr benchmark::IterationCount kBatch = 1024;
-  constexpr std::chrono::seconds kPatience{10};
+  constexpr std::chrono::seconds kLongest{10};
   const auto sessions = session_names();
   const Value args = five_fields();
   std::vector<FullRing> rings;
@@ -115,7 +113,7 @@ void BM_Floor_Throughput(benchmark::State& state) {
   }
   Latencies latencies(state, kBatch);
   ipc::AdaptiveSpin spin;
-  spin.set_limit(kPatience);
+  spin.set_limit(kLongest);
   const auto run = [&](benchmark::IterationCount calls) {
     while (calls > 0) {
       for (FullRing& ring : rings) {

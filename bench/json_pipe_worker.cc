@@ -21,12 +21,6 @@ constexpr int kRequestsInChild = 3;
 // A ChildProcess has /dev/null as its standard input.
 constexpr const char* kWithRequestsAsInput = R"(exec "$0" "$@" <&3 3<&-)";
 
-tl::unexpected<Error> cannot_start(std::string why) {
-  return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
-                              .code = "worker_died",
-                              .message = std::move(why)});
-}
-
 // Lengths are big-endian.
 std::array<char, kHeadBytes> head_of(std::size_t bytes) {
   const auto length = static_cast<std::uint32_t>(bytes);

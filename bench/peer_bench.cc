@@ -16,8 +16,6 @@
 namespace dspool::bench {
 namespace {
 
-constexpr int kWarmUpCalls = 2'000;
-
 std::unique_ptr<JsonPipeWorker> start(benchmark::State& state) {
   auto worker = JsonPipeWorker::start();
   if (worker) return *std::move(worker);
@@ -64,16 +62,15 @@ BENCHMARK(BM_Peer_JsonPipe_RoundTrip)->UseRealTime();
 // Sixteen callers that wait in line for two workers: each calls again as soon as it was answered.
 void BM_Peer_JsonPipe_Throughput(benchmark::State& state) {
   constexpr benchmark::IterationCount kBatch = 256;
-  constexpr std::size_t kWorkers = 2;
   struct Caller {
     Value args;
     Latencies::Clock::time_point called;
   };
   std::array<Caller, kOutstanding> callers;
   std::size_t next = 0;  // they are served in turn
-  std::array<std::unique_ptr<JsonPipeWorker>, kWorkers> workers;
-  std::array<Caller*, kWorkers> served{};
-  std::array<pollfd, kWorkers> watched{};
+  std::array<std::unique_ptr<JsonPipeWorker>, kThroughputWorkers> workers;
+  std::array<Caller*, kThroughputWorkers> served{};
+  std::array<pollfd, kThroughputWorkers> watched{};
   const auto sessions = session_names();
   for (std::size_t i = 0; i < kOutstanding; ++i) {
     callers[i] = {.args = args_in(sessions[i]), .called = Latencies::Clock::now()};
@@ -82,7 +79,7 @@ void BM_Peer_JsonPipe_Throughput(benchmark::State& state) {
     served[worker] = &callers[next++ % kOutstanding];
     return workers[worker]->send("echo", served[worker]->args);
   };
-  for (std::size_t i = 0; i < kWorkers; ++i) {
+  for (std::size_t i = 0; i < kThroughputWorkers; ++i) {
     workers[i] = start(state);
     if (!workers[i]) return;
     watched[i] = {.fd = workers[i]->descriptor(), .events = POLLIN, .revents = 0};
@@ -91,7 +88,7 @@ void BM_Peer_JsonPipe_Throughput(benchmark::State& state) {
   const auto run = [&](benchmark::IterationCount calls) {
     while (calls > 0) {
       if (::poll(watched.data(), watched.size(), -1) < 0) return false;
-      for (std::size_t i = 0; i < kWorkers; ++i) {
+      for (std::size_t i = 0; i < kThroughputWorkers; ++i) {
         if (watched[i].revents == 0) continue;
         const auto answer = workers[i]->receive();
         if (!answer) return false;

@@ -22,6 +22,12 @@ std::array<std::string, kOutstanding> session_names() {
   return names;
 }
 
+tl::unexpected<Error> cannot_start(std::string why) {
+  return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
+                              .code = "worker_died",
+                              .message = std::move(why)});
+}
+
 WorkerConfig worker_config(std::uint32_t spin_us) {
   WorkerConfig config;
   config.adapter = "dspool_worker.adapters.loadtest:LoadTest";

@@ -32,6 +32,7 @@ inline constexpr std::size_t kRecordAlignment = 16;
 // ring; a record's body holds two of them and its envelope.
 inline constexpr std::uint32_t kValueLimitBytes = 64 * 1024;
 inline constexpr std::uint32_t kInlineLimitBytes = 2 * kValueLimitBytes + 4 * 1024;
+inline constexpr std::size_t kValueAlignment = 8;  // of a value within its record
 inline constexpr std::size_t kLineBytes = 128;
 
 // Precedes every record; a record begins on a multiple of kRecordAlignment.

@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kBound{10'000};
 constexpr milliseconds kReadyAtEnd{30'000};
 
-double seconds(Elapsed time) { return static_cast<double>(time.count()) / 1e9; }
+double to_seconds(Elapsed time) { return static_cast<double>(time.count()) / 1e9; }
 
 double fraction_of(const Workload& workload, const Progress& progress) {
   double fraction = progress.elapsed / std::chrono::duration<double>(workload.window.end);
@@ -36,7 +36,7 @@ double fraction_of(const Workload& workload, const Progress& progress) {
 
 std::string text_of(const Progress& progress) {
   return fmt::format("{} operations, {:.0f}/s, {} failed, {} outstanding", progress.ended,
-                     static_cast<double>(progress.ended) / seconds(progress.elapsed),
+                     static_cast<double>(progress.ended) / to_seconds(progress.elapsed),
                      progress.failed, progress.outstanding);
 }
 

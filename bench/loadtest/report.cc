@@ -16,13 +16,11 @@ namespace dspool::loadtest {
 namespace {
 
 // To a tenth: more than the recorder's buckets can tell.
-double microseconds(std::chrono::nanoseconds time) {
+double to_us(std::chrono::nanoseconds time) {
   return std::round(static_cast<double>(time.count()) / 100.0) / 10.0;
 }
 
-double milliseconds(std::chrono::nanoseconds time) {
-  return static_cast<double>(time.count()) / 1e6;
-}
+double to_ms(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
 
 std::string_view proof_of(Check check) {
   switch (check) {
@@ -58,13 +56,13 @@ std::string to_json(const Report& report) {
   errors.reserve(by_category.size());
   for (const auto& [category, count] : by_category) errors.emplace_back(category, count);
   const auto percentile = [&](double fraction) {
-    return microseconds(tally.latencies.percentile(fraction));
+    return to_us(tally.latencies.percentile(fraction));
   };
   return Value{{"total_operations", report.operations()},
                {"successes", tally.successes},
                {"failures", tally.failures},
                {"errors_by_category", std::span<const Value::Member>(errors)},
-               {"duration_ms", milliseconds(tally.duration)},
+               {"duration_ms", to_ms(tally.duration)},
                {"ops_per_second", report.ops_per_second()},
                {"success_rate", report.success_rate()},
                {"latency_us",
@@ -72,7 +70,7 @@ std::string to_json(const Report& report) {
                  {"p90", percentile(0.9)},
                  {"p99", percentile(0.99)},
                  {"p999", percentile(0.999)},
-                 {"max", microseconds(tally.latencies.max())}}},
+                 {"max", to_us(tally.latencies.max())}}},
                {"lost", report.verdicts.lost},
                {"duplicated", report.verdicts.duplicated},
                {"out_of_order", report.verdicts.out_of_order},
@@ -89,7 +87,7 @@ std::string to_table(const Report& report) {
   const auto percentile = [&](double fraction) { return readable(latencies.percentile(fraction)); };
   if (report.stopped_early) fmt::format_to(out, "Stopped before its end.\n");
   fmt::format_to(out, "operations   {} in {} sessions, {:.1f} s\n", report.operations(),
-                 report.sessions, milliseconds(tally.duration) / 1e3);
+                 report.sessions, to_ms(tally.duration) / 1e3);
   fmt::format_to(out, "throughput   {:.0f} operations per second\n", report.ops_per_second());
   fmt::format_to(out, "successes    {} ({:.2f} %)\n", tally.successes,
                  100.0 * report.success_rate());

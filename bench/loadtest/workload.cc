@@ -14,14 +14,14 @@ namespace {
 
 using Args = std::function<Value(const Start&)>;
 
-Elapsed seconds(double value) {
+Elapsed elapsed(double value) {
   return std::chrono::duration_cast<Elapsed>(std::chrono::duration<double>(value));
 }
 
 Window window_of(const Options& options) {
-  const Elapsed warmup = seconds(options.warmup_seconds);
+  const Elapsed warmup = elapsed(options.warmup_seconds);
   const Elapsed duration =
-      options.duration_seconds ? seconds(*options.duration_seconds) : Elapsed(kDefaultDuration);
+      options.duration_seconds ? elapsed(*options.duration_seconds) : Elapsed(kDefaultDuration);
   return Window{.warmup = warmup, .end = warmup + duration};
 }
 

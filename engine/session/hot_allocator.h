@@ -26,10 +26,12 @@ struct HotAllocator : mi_stl_allocator<T> {
   template <typename U>
   HotAllocator(const HotAllocator<U>&) noexcept {}  // NOLINT(google-explicit-constructor): as std's
 
+  // NOLINTBEGIN(readability-identifier-naming): std::allocator_traits looks for these names
   template <typename U>
-  struct rebind {  // NOLINT(readability-identifier-naming): std::allocator_traits looks for it
+  struct rebind {
     using other = HotAllocator<U>;
   };
+  // NOLINTEND(readability-identifier-naming)
 
   // mi_stl_allocator's does not look at T's alignment.
   [[nodiscard]] T* allocate(std::size_t count) {

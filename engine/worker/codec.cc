@@ -11,14 +11,13 @@
 namespace dspool::worker {
 namespace {
 
-constexpr std::size_t kValueAlignment = 8;
 // A response nests four tables deep; the smallest field takes 24 bytes of a record.
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;
 constexpr flatbuffers::uoffset_t kMaxTables = ipc::kInlineLimitBytes / 24;
 
 flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> add_value(
     flatbuffers::FlatBufferBuilder& builder, std::span<const std::uint8_t> value) {
-  builder.ForceVectorAlignment(value.size(), sizeof(std::uint8_t), kValueAlignment);
+  builder.ForceVectorAlignment(value.size(), sizeof(std::uint8_t), ipc::kValueAlignment);
   return builder.CreateVector(value.data(), value.size());
 }
 

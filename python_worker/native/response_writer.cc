@@ -8,11 +8,6 @@
 #include "python_worker/native/gil.h"
 
 namespace dspool::python {
-namespace {
-
-constexpr std::size_t kValueAlignment = 8;
-
-}  // namespace
 
 ResponseWriter::Sent ResponseWriter::answer(const Ticket& ticket,
                                             std::span<const std::uint8_t> result,
@@ -22,7 +17,7 @@ ResponseWriter::Sent ResponseWriter::answer(const Ticket& ticket,
   }
   builder_.Clear();
   const auto changes = delta == nullptr ? 0 : delta->write(builder_);
-  builder_.ForceVectorAlignment(result.size(), sizeof(std::uint8_t), kValueAlignment);
+  builder_.ForceVectorAlignment(result.size(), sizeof(std::uint8_t), ipc::kValueAlignment);
   const auto value = builder_.CreateVector(result.data(), result.size());
   wire::ResponseBuilder response(builder_);
   response.add_service_ns(service_ns);

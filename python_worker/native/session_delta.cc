@@ -6,10 +6,10 @@
 #include <span>
 #include <string_view>
 
+#include "ipc/layout.h"
+
 namespace dspool::python {
 namespace {
-
-constexpr std::size_t kValueAlignment = 8;
 
 // The bytes of a key that may leave this process: UTF-8 without NUL, as the encoder demands of the
 // keys of a dict.
@@ -109,7 +109,7 @@ flatbuffers::Offset<wire::Delta> SessionDelta::write(
       deletes.push_back(builder.CreateString(text.data(), text.size()));
       continue;
     }
-    builder.ForceVectorAlignment(change.length, sizeof(std::uint8_t), kValueAlignment);
+    builder.ForceVectorAlignment(change.length, sizeof(std::uint8_t), ipc::kValueAlignment);
     const auto value = builder.CreateVector(encodings_.data() + change.offset, change.length);
     puts.push_back(
         wire::CreateField(builder, builder.CreateString(text.data(), text.size()), value));

@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <random>
 #include <thread>
-#include <vector>
 
 #include "tests/support/seed.h"
 
@@ -14,10 +14,6 @@ namespace dspool::ipc {
 namespace {
 
 constexpr std::uint16_t kType = 9;
-
-struct alignas(kRecordAlignment) Unit {
-  std::byte bytes[kRecordAlignment];
-};
 
 class RingTest : public testing::Test {
  protected:
@@ -48,8 +44,8 @@ class RingTest : public testing::Test {
     ASSERT_EQ(tail_.load(), offset);
   }
 
-  std::vector<Unit> memory_{kMinRingBytes / sizeof(Unit)};
-  std::span<std::byte> bytes_ = std::as_writable_bytes(std::span(memory_));
+  alignas(kRecordAlignment) std::array<std::byte, kMinRingBytes> memory_{};
+  std::span<std::byte> bytes_ = memory_;
   std::atomic<std::uint64_t> tail_ = 0;
   std::atomic<std::uint64_t> head_ = 0;
   Producer producer_{tail_, head_, bytes_};

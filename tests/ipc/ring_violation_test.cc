@@ -1,17 +1,13 @@
 // What a lying other side can claim, and that each lie is seen before it is used.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
-#include <vector>
 
 #include "ipc/ring.h"
 
 namespace dspool::ipc {
 namespace {
-
-struct alignas(kRecordAlignment) Unit {
-  std::byte bytes[kRecordAlignment];
-};
 
 class RingViolationTest : public testing::Test {
  protected:
@@ -56,8 +52,8 @@ class RingViolationTest : public testing::Test {
     }
   }
 
-  std::vector<Unit> memory_{kMinRingBytes / sizeof(Unit)};
-  std::span<std::byte> bytes_ = std::as_writable_bytes(std::span(memory_));
+  alignas(kRecordAlignment) std::array<std::byte, kMinRingBytes> memory_{};
+  std::span<std::byte> bytes_ = memory_;
   std::atomic<std::uint64_t> tail_ = 0;
   std::atomic<std::uint64_t> head_ = 0;
   Producer producer_{tail_, head_, bytes_};
@@ -128,11 +124,9 @@ TEST_F(RingViolationTest, SeesARecordThatCrossesTheEnd) {
 // A cursor may jump onto bytes of the ring's last life: they are a record or they are a lie.
 TEST_F(RingViolationTest, SurvivesAnyBytesAtAll) {
   std::uint64_t state = 88172645463325252;
-  for (Unit& unit : memory_) {
-    for (std::byte& byte : unit.bytes) {
-      state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-      byte = static_cast<std::byte>(state);
-    }
+  for (std::byte& byte : memory_) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    byte = static_cast<std::byte>(state);
   }
   tail_.store(kMinRingBytes);
   while (const auto record = consumer_.peek()) {
