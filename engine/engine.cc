@@ -5,6 +5,7 @@
 
 #include <random>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -60,8 +61,8 @@ class Engine::Parts final : private worker::LinkListener {
              names, std::random_device{}(), config.completion_executor),
         reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
         front(config, gate, sessions, reactor_waker,
-              [this](const LanguageModel& model) { return set_lm(model); }),
-        prober(gate, names, config.pool_size),
+              [this](const LanguageModel& model) { set_lm(model); }),
+        prober(gate, reactor_waker, names, config.pool_size),
         statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
 
   ~Parts() override {
@@ -80,18 +81,11 @@ class Engine::Parts final : private worker::LinkListener {
     });
   }
 
-  Result<void> set_lm(const LanguageModel& model) {
-    if (model.model.empty()) {
-      return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
-                                  .code = "invalid_language_model",
-                                  .message = "a language model must have a name, for instance "
-                                             "\"openai/gpt-4o-mini\""});
-    }
+  void set_lm(const LanguageModel& model) {
     const std::uint32_t version = supervisor.set_lm(model);
     gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
       dispatcher.set_lm_version(version);
     });
-    return {};
   }
 
   Config config;
@@ -126,7 +120,17 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::start(Config config) {
   if (auto valid = config.validate(); !valid) return tl::unexpected(std::move(valid.error()));
-  auto parts = std::make_unique<Parts>(std::move(config));
+  std::unique_ptr<Parts> parts;
+  try {
+    parts = std::make_unique<Parts>(std::move(config));
+  } catch (const std::system_error& error) {
+    return tl::unexpected(Error{
+        .category = ErrorCategory::kInitialization,
+        .code = "no_resources",
+        .message = fmt::format("the engine needs a few threads and descriptors and cannot have "
+                               "them ({}): raise this process's limits",
+                               error.what())});
+  }
   if (auto started = parts->start(); !started) return tl::unexpected(std::move(started.error()));
   return std::unique_ptr<Engine>(new Engine(std::move(parts)));
 }
@@ -148,7 +152,7 @@ CallId Engine::submit(std::string_view id, std::string_view command, Value args,
 
 bool Engine::cancel(CallId call) { return parts_->front.cancel(call); }
 
-Result<void> Engine::set_lm(const LanguageModel& model) { return parts_->set_lm(model); }
+Result<void> Engine::set_lm(const LanguageModel& model) { return parts_->front.set_lm(model); }
 
 Health Engine::health_check(std::chrono::milliseconds patience) {
   Health health = parts_->prober.probe(patience);
@@ -161,6 +165,8 @@ Stats Engine::stats() const { return parts_->statistics.collect(); }
 History Engine::history() const { return parts_->history.snapshot(); }
 
 bool Engine::wait_until_ready(std::chrono::milliseconds patience) {
+  if (!parts_->config.pooling_enabled) return false;
+  if (parts_->reactor_waker.is_owner()) patience = std::chrono::milliseconds(0);
   return parts_->supervisor.wait_ready(parts_->config.pool_size, patience);
 }
 

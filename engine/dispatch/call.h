@@ -35,6 +35,8 @@ struct Call : session::QueueEntry {
   const Value* args = nullptr;
   TimePoint deadline;
   std::uint32_t max_retries = 0;
+  bool creates_session = true;
+  std::string_view idempotency_key;
 
   // ---- the dispatcher's, from arrival to end ----
   std::uint64_t id = 0;

@@ -12,6 +12,7 @@
 //   I4  a session stands in the waiting list exactly while its phase is kWaiting.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -20,12 +21,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dspool/config.h"
-#include "dspool/history.h"
 #include "dspool/stats.h"
 #include "engine/dispatch/call.h"
+#include "engine/dispatch/journal.h"
 #include "engine/dispatch/timer_wheel.h"
 #include "engine/dispatch/transport.h"
 #include "engine/dispatch/waiting_list.h"
@@ -79,7 +81,8 @@ class Dispatcher {
 
   // ---- events of workers ----
   void worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoint now);
-  // false: no such attempt is in flight there; the worker must be killed.
+  // false: it cannot be so: no such attempt is in flight there, or it could not come to this; the
+  // worker must be killed.
   [[nodiscard]] bool answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
                               TimePoint now);
   // No more work for this worker, whose death is to come.
@@ -92,6 +95,10 @@ class Dispatcher {
   // Fires due timers, boundedly many; true: more are due.
   bool advance(TimePoint now);
   [[nodiscard]] std::optional<TimePoint> next_timer(TimePoint now) const;
+  // The earliest timer that was armed since this was asked last; TimePoint::max(): none.
+  [[nodiscard]] TimePoint take_earliest_armed() noexcept {
+    return std::exchange(earliest_armed_, TimePoint::max());
+  }
   // Grants free slots to waiting sessions, boundedly many; true: more can be granted.
   bool hand_off(TimePoint now);
 
@@ -99,7 +106,9 @@ class Dispatcher {
   void stop(TimePoint now);
 
   // Needed by every attempt sent from here on.
-  void set_lm_version(std::uint32_t version) noexcept { lm_version_ = version; }
+  void set_lm_version(std::uint32_t version) noexcept {
+    lm_version_ = std::max(lm_version_, version);  // two that set it may come here in either order
+  }
 
   // ---- what it is like now ----
   [[nodiscard]] std::uint32_t waiting_calls() const noexcept { return waiting_calls_; }
@@ -114,11 +123,17 @@ class Dispatcher {
  private:
   enum class Granted : std::uint8_t { kSent, kFull, kEnded };
 
+  // -- admission --
+  [[nodiscard]] std::optional<Error> refusal(const Call& call, TimePoint now) const;
+  void forget_if_unused(session::Session& session) noexcept;
+
   // -- sessions --
   void offer(session::Session& session, TimePoint now);
   void wait(session::Session& session, bool first, TimePoint now);
   void end_session(session::Session& session, Call& call, TimePoint now);
-  void leave_queue(Call& call, TimePoint now);
+  [[nodiscard]] bool answer_again(session::Session& session, Call& call, TimePoint now);
+  Call& take_head(session::Session& session) noexcept;
+  void leave_queue(Call& call);
 
   // -- slots --
   [[nodiscard]] bool has_room(const WorkerSlot& worker) const noexcept;
@@ -127,9 +142,14 @@ class Dispatcher {
   [[nodiscard]] std::optional<std::uint32_t> least_loaded() noexcept;
   Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
   Sent send(Attempt& attempt, Call& call, bool hydrate);
+  [[nodiscard]] Error too_large(const Attempt& attempt, const Call& call) const;
 
   // -- endings --
+  [[nodiscard]] bool is_possible(const Attempt& attempt, const Outcome& outcome,
+                                 TimePoint now) const noexcept;
   void commit(Attempt& attempt, Outcome& outcome, TimePoint now);
+  static void store_answer(session::Session& session, const Call& call, const Outcome& outcome,
+                           TimePoint now);
   [[nodiscard]] bool send_state(Attempt& attempt, TimePoint now);
   void settle(Attempt& attempt, Outcome& outcome, TimePoint now);
   [[nodiscard]] bool may_repeat(const Call& call, TimePoint now) const noexcept;
@@ -137,15 +157,15 @@ class Dispatcher {
   void give_up(Call& call, Error error, TimePoint now);
   void end(Call& call, Result<Answer> result, TimePoint now);
   void call_timer_fired(Call& call, TimePoint now);
+  void grace_fired(Attempt& attempt, TimePoint now);
+  void kill(WorkerSlot& worker, std::string_view why);
+  void arm(Timer& timer, TimePoint due) noexcept;
   void learn_service_time(std::int64_t service_ns) noexcept;
   [[nodiscard]] std::chrono::milliseconds expected_wait() const noexcept;
 
-  void note(EventKind kind, TimePoint now, const Call& call, std::string_view detail = {});
-  void note(EventKind kind, TimePoint now, const Attempt& attempt, std::string_view detail = {});
-  void note(EventKind kind, TimePoint now, std::uint32_t worker, std::string_view detail = {});
-
   const Limits limits_;
   Ports ports_;
+  Journal journal_;
   std::span<const std::string> names_;
   std::minstd_rand random_;
   TimerWheel wheel_;
@@ -158,6 +178,7 @@ class Dispatcher {
   std::uint32_t lm_version_ = 0;
   std::int64_t service_ns_ = -1;  // EWMA; below 0: nothing learned
   std::uint32_t capacity_;        // of each worker, follows service_ns_
+  TimePoint earliest_armed_ = TimePoint::max();
   bool stopping_ = false;
   std::string last_words_;
 };

@@ -23,6 +23,22 @@ Error invalid_command() {
           .message = "a command must have a name: one of the adapter's public methods"};
 }
 
+Error invalid_idempotency_key(std::size_t bytes) {
+  return {.category = ErrorCategory::kSession,
+          .code = "invalid_idempotency_key",
+          .message = fmt::format("an idempotency key of {} bytes is over the limit of {}: use a "
+                                 "shorter one, for instance a UUID",
+                                 bytes, kMostKeyBytes)};
+}
+
+Error idempotency_conflict(std::string_view key) {
+  return {.category = ErrorCategory::kSession,
+          .code = "idempotency_conflict",
+          .message = fmt::format("the idempotency key '{}' belongs to a call with another command "
+                                 "or other arguments: give each operation a key of its own",
+                                 key)};
+}
+
 Error value_too_large(std::string_view what, std::size_t bytes, std::size_t limit) {
   return {.category = ErrorCategory::kCommunication,
           .code = "value_too_large",
@@ -69,7 +85,7 @@ Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
                        std::string_view last_words) {
   std::string message = fmt::format(
       "no worker became free within {} ms ({} ready): raise "
-      "pool_size, overflow or checkout_timeout",
+      "pool_size or checkout_timeout",
       waited.count(), ready_workers);
   if (ready_workers == 0 && !last_words.empty()) {
     message += fmt::format("; the last worker that could not start said: {}", last_words);

@@ -11,8 +11,12 @@ namespace dspool::dispatch::errors {
 
 using Milliseconds = std::chrono::milliseconds;
 
+inline constexpr std::size_t kMostKeyBytes = 128;
+
 Error invalid_session_id(std::size_t bytes);
 Error invalid_command();
+Error invalid_idempotency_key(std::size_t bytes);
+Error idempotency_conflict(std::string_view key);
 Error value_too_large(std::string_view what, std::size_t bytes, std::size_t limit);
 Error pooling_disabled();
 Error session_not_found(std::string_view id);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,11 +16,41 @@ namespace {
 
 constexpr std::string_view kSetLm = "set_lm";
 
-LanguageModel model_from(const Value& args) {
-  LanguageModel model{.model = std::string(args["model"].as_string()),
-                      .api_base = std::string(args["api_base"].as_string()),
-                      .api_key = std::string(args["api_key"].as_string())};
-  if (args.contains("temperature")) model.temperature = args["temperature"].as_double();
+constexpr std::size_t kMostModelBytes = 8 * 1024;  // of each of its strings
+constexpr std::chrono::hours kLongestTimeout{7 * 24};
+
+tl::unexpected<Error> invalid_model(std::string why) {
+  return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
+                              .code = "invalid_language_model",
+                              .message = std::move(why)});
+}
+
+Result<LanguageModel> model_from(const Value& args) {
+  LanguageModel model;
+  if (args.kind() != Kind::kMap) return invalid_model("set_lm takes a map of named arguments");
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const std::string_view name = args.view().key(i);
+    const ValueView value = args[i];
+    std::string* const text = name == "model"      ? &model.model
+                              : name == "api_base" ? &model.api_base
+                              : name == "api_key"  ? &model.api_key
+                                                   : nullptr;
+    if (text == nullptr && name != "temperature") {
+      return invalid_model(fmt::format(
+          "set_lm does not know '{}': it takes model, api_base, api_key and temperature", name));
+    }
+    if (value.is_null()) continue;
+    const bool number = value.kind() == Kind::kInt || value.kind() == Kind::kDouble;
+    if (text != nullptr ? value.kind() != Kind::kString : !number) {
+      return invalid_model(fmt::format("set_lm's argument '{}' must be a {}", name,
+                                       text != nullptr ? "string" : "number"));
+    }
+    if (text != nullptr) {
+      *text = value.as_string();
+    } else {
+      model.temperature = value.as_double();
+    }
+  }
   return model;
 }
 
@@ -36,48 +67,57 @@ Front::Front(const Config& config, Gate& gate, session::SessionTable& sessions, 
 Result<Answer> Front::execute(std::string_view id, std::string_view command, const Value& args,
                               const CallOptions& options) {
   if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
-  if (command == kSetLm) return set_lm_by_command(id, args);
-  if (auto valid = check(command, args); !valid) return tl::unexpected(std::move(valid.error()));
-  BlockingCall call;
-  prepare(call, command, args, options);
-  return run(call, id, options.create_session);
+  return execute_command(id, command, args, options);
 }
 
 Result<Answer> Front::execute_anonymous(std::string_view command, const Value& args,
                                         const CallOptions& options) {
-  if (command == kSetLm) return set_lm_by_command({}, args);
-  if (auto valid = check(command, args); !valid) return tl::unexpected(std::move(valid.error()));
+  return execute_command({}, command, args, options);
+}
+
+Result<Answer> Front::execute_command(std::string_view id, std::string_view command,
+                                      const Value& args, const CallOptions& options) {
+  if (auto valid = check(command, args, options); !valid) {
+    return tl::unexpected(std::move(valid.error()));
+  }
+  if (command == kSetLm) return set_lm_by_command(id, args);
   BlockingCall call;
-  prepare(call, command, args, options);
-  return run(call, {}, true);
+  call.args = &args;
+  prepare(call, command, options);
+  return run(call, id);
 }
 
 CallId Front::submit(std::string_view id, std::string_view command, Value args, Completion done,
                      const CallOptions& options) {
-  const auto refuse = [&](Error error) {
-    gate_.refuse(std::move(done), std::move(error));
+  const auto end = [&](Result<Answer> result) {
+    gate_.complete(std::move(done), std::move(result));
     return CallId{0};
   };
   if (!id.empty()) {
-    if (auto valid = check_id(id); !valid) return refuse(std::move(valid.error()));
+    if (auto valid = check_id(id); !valid) return end(tl::unexpected(std::move(valid.error())));
   }
-  if (auto valid = check(command, args); !valid) return refuse(std::move(valid.error()));
+  if (auto valid = check(command, args, options); !valid) {
+    return end(tl::unexpected(std::move(valid.error())));
+  }
+  if (command == kSetLm) return end(set_lm_by_command(id, args));
   auto call = std::make_unique<SubmittedCall>();
   call->owned_command = command;
   call->owned_args = std::move(args);
-  prepare(*call, call->owned_command, call->owned_args, options);
-  call->completion = std::move(done);
+  call->owned_key = options.idempotency_key;
+  call->args = &call->owned_args;
+  prepare(*call, call->owned_command, options);
+  call->idempotency_key = call->owned_key;
   for (;;) {
     auto session = find_session(id, options.create_session);
-    if (!session) {
-      done = std::move(call->completion);
-      return refuse(std::move(session.error()));
-    }
+    if (!session) return end(tl::unexpected(std::move(session.error())));
     call->session = std::move(*session);
+    call->completion = std::move(done);
     std::uint64_t public_id = 0;
-    if (!gate_.arrive(*call, public_id)) continue;
-    static_cast<void>(call.release());  // it deletes itself once its completion has run
-    return CallId{public_id};
+    if (gate_.arrive(*call, public_id)) {
+      static_cast<void>(call.release());  // it deletes itself once its completion has run
+      return CallId{public_id};
+    }
+    done = std::move(call->completion);
   }
 }
 
@@ -92,19 +132,26 @@ Result<SessionInfo> Front::get_session(std::string_view id) const {
 }
 
 Result<void> Front::end_session(std::string_view id, const CallOptions& options) {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  if (auto valid = check_id(id); !valid) return valid;
   BlockingCall call;
-  prepare(call, {}, Value(), options);
+  prepare(call, {}, options);
   call.kind = CallKind::kEndSession;
-  auto ended = run(call, id, false);
+  call.creates_session = false;
+  auto ended = run(call, id);
   if (!ended) return tl::unexpected(std::move(ended.error()));
   return {};
 }
 
 // ---- the way of a call ----
 
-Result<void> Front::check(std::string_view command, const Value& args) const {
+Result<void> Front::check(std::string_view command, const Value& args,
+                          const CallOptions& options) const {
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
   if (command.empty()) return tl::unexpected(errors::invalid_command());
+  if (options.idempotency_key.size() > errors::kMostKeyBytes) {
+    return tl::unexpected(errors::invalid_idempotency_key(options.idempotency_key.size()));
+  }
   const std::size_t bytes = args.bytes().size() + command.size();
   if (bytes > worker::kValueLimitBytes) {
     return tl::unexpected(
@@ -135,19 +182,20 @@ Result<session::SessionRef> Front::find_session(std::string_view id, bool create
   return session;
 }
 
-void Front::prepare(Call& call, std::string_view command, const Value& args,
-                    const CallOptions& options) const {
+void Front::prepare(Call& call, std::string_view command, const CallOptions& options) const {
   call.command = command;
-  call.args = &args;
   call.max_retries = options.max_retries;
-  call.deadline = Gate::now() + options.timeout.value_or(config_.operation_timeout);
+  call.creates_session = options.create_session;
+  call.idempotency_key = options.idempotency_key;
+  const auto timeout = options.timeout.value_or(config_.operation_timeout);
+  call.deadline = Gate::now() + std::min<std::chrono::milliseconds>(timeout, kLongestTimeout);
 }
 
-Result<Answer> Front::run(BlockingCall& call, std::string_view id, bool create) {
+Result<Answer> Front::run(BlockingCall& call, std::string_view id) {
   if (auto valid = check_may_block(); !valid) return tl::unexpected(std::move(valid.error()));
   Gate::Admission admission;
   do {
-    auto session = find_session(id, create);
+    auto session = find_session(id, call.creates_session);
     if (!session) return tl::unexpected(std::move(session.error()));
     call.session = std::move(*session);
     admission = gate_.arrive(call);
@@ -162,7 +210,22 @@ Result<Answer> Front::run(BlockingCall& call, std::string_view id, bool create) 
 
 // ---- the command that no worker sees ----
 
-Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args) {
+Result<void> Front::set_lm(const LanguageModel& model) const {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  if (model.model.empty()) {
+    return invalid_model("a language model must have a name, for instance \"openai/gpt-4o-mini\"");
+  }
+  if (std::max({model.model.size(), model.api_base.size(), model.api_key.size()}) >
+      kMostModelBytes) {
+    return invalid_model(
+        fmt::format("a language model's name, api_base and api_key have at most {} bytes each",
+                    kMostModelBytes));
+  }
+  set_lm_(model);
+  return {};
+}
+
+Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args) const {
   if (!id.empty()) {
     return tl::unexpected(
         Error{.category = ErrorCategory::kSession,
@@ -171,10 +234,10 @@ Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args) 
                                      "session '{}': call Engine::set_lm or execute_anonymous",
                                      id)});
   }
-  LanguageModel model = model_from(args);
-  const std::string name = model.model;
-  if (auto set = set_lm_(std::move(model)); !set) return tl::unexpected(std::move(set.error()));
-  return Answer{.value = Value{{"status", "configured"}, {"model", name}}};
+  const Result<LanguageModel> model = model_from(args);
+  if (!model) return tl::unexpected(model.error());
+  if (auto set = set_lm(*model); !set) return tl::unexpected(std::move(set.error()));
+  return Answer{.value = Value{{"status", "configured"}, {"model", model->model}}};
 }
 
 }  // namespace dspool::dispatch

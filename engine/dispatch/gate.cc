@@ -40,10 +40,8 @@ Gate::Admission Gate::arrive(BlockingCall& call) {
       const auto& link = links_[call.worker];
       if (link->channel().try_take_token()) {
         admission.to_read = link;
-        return;
       }
     }
-    watch_deadline(call);
   });
   return admission;
 }
@@ -64,8 +62,6 @@ bool Gate::arrive(SubmittedCall& call, std::uint64_t& public_id) {
     if (!admitted) {
       submitted_[index] = nullptr;
       free_submitted_.push_back(index);
-    } else if (!call.result) {
-      watch_deadline(call);
     }
   });
   return admitted;
@@ -84,15 +80,24 @@ bool Gate::cancel(std::uint64_t public_id) {
   return cancelled;
 }
 
-void Gate::refuse(Completion done, Error error) {
+bool Gate::runs_on(const Call& call, std::uint32_t worker) const {
+  const std::lock_guard lock(mutex_);
+  return call.request_id != 0 && call.worker == worker;
+}
+
+void Gate::complete(Completion done, Result<Answer> result) {
   auto call = std::make_unique<SubmittedCall>();
   call->completion = std::move(done);
-  call->result.emplace(tl::unexpected(std::move(error)));
+  call->result.emplace(std::move(result));
   tell(*call.release());
 }
 
-void Gate::watch_deadline(const Call& call) {
-  if (call.deadline < reactor_wakes_) effects_->wake_reactor = true;
+// The reactor keeps time: it is woken for a timer that is due before it would wake by itself.
+void Gate::watch_timers(Effects& effects) {
+  const TimePoint armed = dispatcher_.take_earliest_armed();
+  if (armed >= reactor_wakes_) return;
+  reactor_wakes_ = armed;
+  effects.wake_reactor = true;
 }
 
 // ---- what the dispatcher asks for, under the lock ----
@@ -186,7 +191,7 @@ void Gate::tell(OwnedCall& call) {
   if (!on_reactor) parts_.reactor.wake();
 }
 
-void Gate::run_completions() {
+bool Gate::run_completions() {
   {
     const std::lock_guard lock(completions_mutex_);
     running_completions_.swap(completions_);
@@ -196,6 +201,8 @@ void Gate::run_completions() {
     delete call;
   }
   running_completions_.clear();
+  const std::lock_guard lock(completions_mutex_);
+  return !completions_.empty();
 }
 
 void Gate::hand_off() {
@@ -229,7 +236,7 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
   for (worker::Letter& letter : letters) {
     switch (letter.type) {
       case wire::MessageType::ready:
-        parts_.supervisor.ready(slot, link.epoch());
+        parts_.supervisor.ready(slot, link.epoch(), letter.ready.python);
         break;
       case wire::MessageType::failure:
         parts_.supervisor.failed(slot, link.epoch(), std::move(letter.failure));
@@ -258,13 +265,15 @@ void Gate::open(std::shared_ptr<worker::Link> link) {
 
 void Gate::close(worker::Link& link, std::string_view how) {
   std::shared_ptr<worker::Link> last;
+  bool has_served = false;
   step([&](Dispatcher& dispatcher, TimePoint now) {
+    has_served = dispatcher.worker(link.slot()).served != 0;
     dispatcher.worker_lost(link.slot(), link.violated() ? Loss::kViolation : Loss::kDeath,
                            link.violated() ? std::string_view(link.violation()) : how, now);
     last = std::move(links_[link.slot()]);
   });
   link.last_pong.store(worker::kGoneForEver, std::memory_order_release);
-  parts_.supervisor.lost(link.slot(), link.epoch());
+  parts_.supervisor.lost(link.slot(), link.epoch(), has_served);
 }
 
 std::vector<std::shared_ptr<worker::Link>> Gate::links() const {

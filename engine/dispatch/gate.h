@@ -47,6 +47,7 @@ struct SubmittedCall : OwnedCall {
   SubmittedCall() noexcept : OwnedCall(Owner::kSubmitted) {}
 
   std::string owned_command;
+  std::string owned_key;
   Value owned_args;
   Completion completion;
   std::uint64_t public_id = 0;
@@ -80,6 +81,7 @@ class Gate final : private Transport, private CallListener {
       effects_ = &effects;
       step(dispatcher_, now());
       effects_ = nullptr;
+      watch_timers(effects);
     }
     carry_out(effects);
   }
@@ -101,8 +103,10 @@ class Gate final : private Transport, private CallListener {
   // false: the session was ended. Gives the call its public id, and owns it otherwise.
   bool arrive(SubmittedCall& call, std::uint64_t& public_id);
   bool cancel(std::uint64_t public_id);
-  // Tells `done` of a refusal, as of any other end.
-  void refuse(Completion done, Error error);
+  // Whether the call is one that this worker works on, so that its answer can only come from there.
+  [[nodiscard]] bool runs_on(const Call& call, std::uint32_t worker) const;
+  // Tells `done` of a call's end that came without the dispatcher.
+  void complete(Completion done, Result<Answer> result);
 
   // ---- workers ----
 
@@ -123,8 +127,8 @@ class Gate final : private Transport, private CallListener {
   [[nodiscard]] TimePoint plan_wake(TimePoint latest);
   // Enqueues the sweep of due timers.
   void sweep();
-  // Runs the completions that are due. Only the reactor calls it.
-  void run_completions();
+  // Runs the completions that are due; true: they have caused others. Only the reactor calls it.
+  bool run_completions();
 
   [[nodiscard]] Arena& arena() noexcept { return arena_; }
 
@@ -150,7 +154,7 @@ class Gate final : private Transport, private CallListener {
   void hand_off_due() override;
 
   void ring_later(const std::shared_ptr<worker::Link>& link);
-  void watch_deadline(const Call& call);
+  void watch_timers(Effects& effects);
   void carry_out(Effects& effects);
   void tell(OwnedCall& call);
   void hand_off();

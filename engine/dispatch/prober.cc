@@ -42,10 +42,13 @@ WorkerStatus status_of(const WorkerSlot& slot, bool has_process, bool ponged) {
 
 Health Prober::probe(std::chrono::milliseconds patience) {
   std::vector<double> pongs(names_.size());
-  const std::uint64_t ping = pings_.fetch_add(1, std::memory_order_relaxed) + 1;
-  const TimePoint sent = Gate::now();
-  for (const auto& link : gate_.signal_all(wire::MessageType::ping, ping)) {
-    pongs[link->slot()] = wait_for_pong(*link, ping, sent, sent + patience);
+  const bool can_ask = !reactor_.is_owner();
+  if (can_ask) {
+    const std::uint64_t ping = pings_.fetch_add(1, std::memory_order_relaxed) + 1;
+    const TimePoint sent = Gate::now();
+    for (const auto& link : gate_.signal_all(wire::MessageType::ping, ping)) {
+      pongs[link->slot()] = wait_for_pong(*link, ping, sent, sent + patience);
+    }
   }
 
   Health health;
@@ -53,7 +56,7 @@ Health Prober::probe(std::chrono::milliseconds patience) {
   gate_.step([&](const Dispatcher& dispatcher, TimePoint) {
     for (std::uint32_t i = 0; i < names_.size(); ++i) {
       const WorkerSlot& slot = dispatcher.worker(i);
-      const WorkerStatus status = status_of(slot, links[i] != nullptr, pongs[i] > 0);
+      const WorkerStatus status = status_of(slot, links[i] != nullptr, pongs[i] > 0 || !can_ask);
       // A place for an overflow worker without one is not part of the picture.
       if (i >= pool_size_ && status == WorkerStatus::kDead) continue;
       health.workers.push_back({.worker = names_[i],

@@ -10,20 +10,24 @@
 
 #include "dspool/stats.h"
 #include "engine/dispatch/gate.h"
+#include "engine/dispatch/waker.h"
 
 namespace dspool::dispatch {
 
 class Prober {
  public:
   // `worker_names` outlives *this.
-  Prober(Gate& gate, std::span<const std::string> worker_names, std::uint32_t pool_size)
-      : gate_(gate), names_(worker_names), pool_size_(pool_size) {}
+  Prober(Gate& gate, const Waker& reactor, std::span<const std::string> worker_names,
+         std::uint32_t pool_size)
+      : gate_(gate), reactor_(reactor), names_(worker_names), pool_size_(pool_size) {}
 
-  // Blocks up to `patience`. Fills everything but the statistics.
+  // Blocks up to `patience`. Fills everything but the statistics. On the reactor, which reads the
+  // pongs, it asks nobody: a worker that is ready counts as alive there.
   Health probe(std::chrono::milliseconds patience);
 
  private:
   Gate& gate_;
+  const Waker& reactor_;
   std::span<const std::string> names_;
   std::uint32_t pool_size_;
   std::atomic<std::uint64_t> pings_{0};

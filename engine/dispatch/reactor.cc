@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "ipc/child_process.h"
@@ -19,9 +21,9 @@ constexpr std::uint64_t kWakerEvent = 0;
 std::uint64_t bell_event(std::uint64_t epoch) { return epoch << 1; }
 std::uint64_t death_event(std::uint64_t epoch) { return epoch << 1 | 1; }
 
-void epoll_add(int epoll, int descriptor, std::uint32_t events, std::uint64_t data) {
+bool epoll_add(int epoll, int descriptor, std::uint32_t events, std::uint64_t data) {
   epoll_event event{.events = events, .data = {.u64 = data}};
-  ::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
 }  // namespace
@@ -29,7 +31,9 @@ void epoll_add(int epoll, int descriptor, std::uint32_t events, std::uint64_t da
 Reactor::Reactor(Gate& gate, Waker& waker, std::chrono::nanoseconds spin_limit)
     : gate_(gate), waker_(waker), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   spin_.set_limit(spin_limit);
-  epoll_add(epoll_, waker_.descriptor(), EPOLLIN, kWakerEvent);
+  if (epoll_ < 0 || !epoll_add(epoll_, waker_.descriptor(), EPOLLIN, kWakerEvent)) {
+    throw std::system_error(errno, std::generic_category(), "epoll");
+  }
   thread_ = std::thread([this] { run(); });
 }
 
@@ -62,9 +66,9 @@ void Reactor::run() {
     adopt_new_links();
     const bool read_something = read_all();
     close_dead();
-    gate_.run_completions();
+    const bool more_completions = gate_.run_completions();
     keep_time();
-    if (read_something) continue;
+    if (read_something || more_completions) continue;
     {
       const std::lock_guard lock(mutex_);
       if (finishing_ && links_.empty() && new_links_.empty()) break;
@@ -72,7 +76,7 @@ void Reactor::run() {
     if (spin_.spin([this] { return anything_to_read(); })) continue;
     if (announce_all()) sleep();
   }
-  gate_.run_completions();
+  while (gate_.run_completions()) continue;
 }
 
 void Reactor::adopt_new_links() {
@@ -83,9 +87,12 @@ void Reactor::adopt_new_links() {
   }
   for (auto& link : links) {
     // Edge-triggered: a bell need not be cleared, each ring is an event of its own.
-    epoll_add(epoll_, link->channel().reactor_bell(), EPOLLIN | EPOLLET, bell_event(link->epoch()));
-    epoll_add(epoll_, link->pidfd, EPOLLIN | EPOLLET, death_event(link->epoch()));
-    links_.push_back({.link = std::move(link)});
+    const bool watched =
+        epoll_add(epoll_, link->channel().reactor_bell(), EPOLLIN | EPOLLET,
+                  bell_event(link->epoch())) &&
+        epoll_add(epoll_, link->pidfd, EPOLLIN | EPOLLET, death_event(link->epoch()));
+    // One whose death nobody would see is closed at once, which ends it.
+    links_.push_back({.link = std::move(link), .dead = !watched});
   }
 }
 

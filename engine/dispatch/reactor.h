@@ -40,7 +40,7 @@ class Reactor {
 
   struct Watched {
     std::shared_ptr<worker::Link> link;
-    ipc::Receiver announced = ipc::Receiver::kReactor;
+    ipc::Receiver announced = ipc::Receiver::kNobody;
     bool dead = false;
   };
 

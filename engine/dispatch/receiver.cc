@@ -30,9 +30,9 @@ void receive_until_done(Gate& gate, worker::Link& link, BlockingCall& call, Wake
   bool go_on = true;
   while (go_on && !call.is_done()) {
     if (link.spin.spin(something_to_do)) {
-      const auto letters = link.receive();
-      gate.deliver(link, letters);
-      go_on = !link.violated();
+      gate.deliver(link, link.receive());
+      // A call that waits for another attempt may get it anywhere.
+      go_on = !link.violated() && (call.is_done() || gate.runs_on(call, link.slot()));
       continue;
     }
     channel.announce(ipc::Receiver::kCaller);

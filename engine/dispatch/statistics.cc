@@ -39,6 +39,9 @@ Stats Statistics::collect() const {
         if (worker.in_flight() == 0) ++stats.available_workers;
       }
     });
+    metrics_.sessions.set(static_cast<std::int64_t>(stats.active_sessions));
+    metrics_.waiting.set(static_cast<std::int64_t>(stats.waiting_calls));
+    metrics_.in_flight.set(static_cast<std::int64_t>(stats.attempts_in_flight));
     return stats;
   });
 }

@@ -14,7 +14,7 @@ namespace dspool::dispatch {
 class Statistics {
  public:
   // All arguments outlive *this.
-  Statistics(Gate& gate, const session::SessionTable& sessions, const telemetry::Metrics& metrics,
+  Statistics(Gate& gate, const session::SessionTable& sessions, telemetry::Metrics& metrics,
              std::uint32_t pool_size, TimePoint started)
       : gate_(gate),
         sessions_(sessions),
@@ -22,13 +22,13 @@ class Statistics {
         pool_size_(pool_size),
         started_(started) {}
 
-  // Adds up what all threads have counted, on the arena.
+  // Adds up what all threads have counted, on the arena, and sets the gauges.
   [[nodiscard]] Stats collect() const;
 
  private:
   Gate& gate_;
   const session::SessionTable& sessions_;
-  const telemetry::Metrics& metrics_;
+  telemetry::Metrics& metrics_;
   std::uint32_t pool_size_;
   TimePoint started_;
 };

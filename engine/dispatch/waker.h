@@ -5,13 +5,18 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <system_error>
 #include <thread>
 
 namespace dspool::dispatch {
 
 class Waker {
  public:
-  Waker() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  // Throws std::system_error where no descriptor can be had.
+  Waker() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  }
   ~Waker() { ::close(descriptor_); }
   Waker(const Waker&) = delete;
   Waker& operator=(const Waker&) = delete;

@@ -11,7 +11,7 @@ constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kIndexBits) - 1;
 }  // namespace
 
 WorkerSlot::WorkerSlot(std::uint32_t index, std::uint32_t capacity)
-    : capacity_(capacity), attempts_(std::make_unique<Attempt[]>(capacity)) {
+    : index_(index), capacity_(capacity), attempts_(std::make_unique<Attempt[]>(capacity)) {
   assert(capacity <= kIndexMask);
   free_.reserve(capacity);
   for (std::uint32_t i = 0; i < capacity; ++i) {
@@ -27,6 +27,9 @@ Attempt& WorkerSlot::open(std::uint64_t sequence) {
   ++in_flight_;
   Attempt& attempt = attempts_[index];
   attempt.request_id = sequence << kIndexBits | index;
+  attempt.epoch = epoch;
+  attempt.hydrated = false;
+  attempt.had_begun = false;
   return attempt;
 }
 
@@ -42,6 +45,24 @@ void WorkerSlot::close(Attempt& attempt) noexcept {
   attempt.request_id = 0;
   attempt.call = nullptr;
   attempt.session.reset();
+}
+
+bool WorkerSlot::has_begun(const Attempt& attempt, std::uint32_t max_in_flight) const noexcept {
+  std::uint32_t before = 0;
+  for (std::uint32_t i = 0; i < capacity_; ++i) {
+    const std::uint64_t id = attempts_[i].request_id;
+    if (id != 0 && id < attempt.request_id) ++before;
+  }
+  return before < max_in_flight;
+}
+
+bool WorkerSlot::runs_for_a_call(std::uint32_t max_in_flight) const noexcept {
+  for (std::uint32_t i = 0; i < capacity_; ++i) {
+    const Attempt& attempt = attempts_[i];
+    if (attempt.request_id == 0 || attempt.call == nullptr) continue;
+    if (has_begun(attempt, max_in_flight)) return true;
+  }
+  return false;
 }
 
 }  // namespace dspool::dispatch

@@ -24,11 +24,12 @@ struct Attempt {
   Call* call = nullptr;          // null: the call has ended
   session::SessionRef session;
   std::uint64_t call_id = 0;
+  std::uint64_t epoch = 0;  // the worker's
   std::uint32_t worker = 0;
-  std::uint32_t number = 0;  // counts from 1 within the call
-  TimePoint sent;
-  Timer grace{kAttemptTimer,
-              this};  // armed once the call has ended: the worker is killed when it fires
+  std::uint32_t number = 0;          // counts from 1 within the call
+  bool hydrated = false;             // it was sent the session's fields
+  bool had_begun = false;            // when `grace` was armed last
+  Timer grace{kAttemptTimer, this};  // armed once the call has ended without it
 };
 
 enum class WorkerState : std::uint8_t {
@@ -45,13 +46,21 @@ class WorkerSlot {
   std::uint64_t epoch = 0;
   bool full = false;         // its ring had no room; until its next answer
   std::uint64_t served = 0;  // answers in this epoch
+  TimePoint stuck_since{};   // when it was given up for an attempt that does not end; else 0
 
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
   // REQUIRES: in_flight() is below the capacity.
   Attempt& open(std::uint64_t sequence);
   // The attempt in flight with this id, or null: the id is nobody's.
   [[nodiscard]] Attempt* find(std::uint64_t request_id) noexcept;
   void close(Attempt& attempt) noexcept;
+
+  // Whether the worker has begun the attempt, which takes its requests in the order of their ids
+  // and runs `max_in_flight` at once.
+  [[nodiscard]] bool has_begun(const Attempt& attempt, std::uint32_t max_in_flight) const noexcept;
+  // Whether it runs an attempt that somebody waits for.
+  [[nodiscard]] bool runs_for_a_call(std::uint32_t max_in_flight) const noexcept;
 
   template <typename F>
   void for_each_in_flight(F&& visit) {
@@ -61,6 +70,7 @@ class WorkerSlot {
   }
 
  private:
+  std::uint32_t index_;
   std::uint32_t capacity_;
   std::uint32_t in_flight_ = 0;
   std::unique_ptr<Attempt[]> attempts_;

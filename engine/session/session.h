@@ -19,11 +19,10 @@
 #include "engine/session/intrusive_ptr.h"
 #include "engine/session/record.h"
 #include "engine/session/session_table.h"
+#include "engine/session/stored_answers.h"
 #include "engine/session/stored_id.h"
 
 namespace dspool::session {
-
-using TimePoint = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 
 // What stands in a session's queue; a call derives from it.
 struct QueueEntry : boost::intrusive::list_base_hook<> {};
@@ -56,8 +55,10 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   Record record;
   CallQueue queue;  // its front is the call that waits or runs
   Phase phase = Phase::kIdle;
+  bool was_used = false;  // a call was admitted
   WarmAt warm;
   std::uint64_t operations = 0;
+  std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   TimePoint created;
   TimePoint used;
   boost::intrusive::list_member_hook<> waiting_hook;

@@ -36,6 +36,7 @@ struct Metrics {
   Counter workers_lost;
   Counter worker_restarts;
 
+  // As of the last collection (dispatch::Statistics).
   Gauge sessions;
   Gauge waiting;
   Gauge in_flight;
@@ -84,7 +85,7 @@ void Metrics::visit(Visitor&& visitor) const {
 
   show({"dspool_response_time_seconds", "From a call's arrival to its end"}, response_time);
   show({"dspool_queue_time_seconds", "From a call's arrival to its first attempt"}, queue_time);
-  show({"dspool_service_time_seconds", "From an attempt's sending to its answer"}, service_time);
+  show({"dspool_service_time_seconds", "How long a command ran, as its worker measured it"}, service_time);
 }
 
 }  // namespace dspool::telemetry

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "engine/api/value_verifier.h"
 #include "ipc/layout.h"
@@ -68,6 +69,40 @@ Verified<Error> error_from(const wire::ErrorReport& report) {
                .retryable = report.retryable(),
                .exception_type = std::string(view(report.exception_type())),
                .traceback = std::string(view(report.traceback()))};
+}
+
+// No key occurs twice (puts are sorted by theirs), or the session's size after the delta would be
+// another than it says. Fields could share bytes of the record, and each would be verified:
+// together they must be no longer than it.
+Verified<void> decode_delta(const wire::Delta& wire, std::size_t record_bytes,
+                            session::Delta& delta) {
+  std::size_t value_bytes = 0;
+  if (wire.puts() != nullptr) {
+    for (const wire::Field* put : *wire.puts()) {
+      const auto value = bytes(put->value());
+      value_bytes += value.size();
+      if (value_bytes > record_bytes) {
+        return tl::unexpected(Violation("fields that are longer than their record"));
+      }
+      if (!verify_value(value)) return tl::unexpected(Violation("a field that does not verify"));
+      delta.puts.push_back({.key = view(put->key()), .value = value});
+    }
+  }
+  if (wire.deletes() != nullptr) {
+    for (const flatbuffers::String* key : *wire.deletes()) delta.deletes.push_back(view(key));
+  }
+  std::ranges::sort(delta.deletes);
+  if (std::ranges::adjacent_find(delta.puts, std::greater_equal<>(), &session::Delta::Put::key) !=
+          delta.puts.end() ||
+      std::ranges::adjacent_find(delta.deletes) != delta.deletes.end()) {
+    return tl::unexpected(Violation("a delta with a key that stands there twice"));
+  }
+  for (const session::Delta::Put& put : delta.puts) {
+    if (std::ranges::binary_search(delta.deletes, put.key)) {
+      return tl::unexpected(Violation("a delta that puts and deletes the same key"));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -139,21 +174,8 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
   const auto result = bytes(response->result());
   if (!verify_value(result)) return tl::unexpected(Violation("a result that does not verify"));
   outcome.result.assign(result.begin(), result.end());
-  const wire::Delta* delta = response->delta();
-  if (delta == nullptr) return {};
-  if (delta->puts() != nullptr) {
-    for (const wire::Field* put : *delta->puts()) {
-      const auto value = bytes(put->value());
-      if (!verify_value(value)) return tl::unexpected(Violation("a field that does not verify"));
-      outcome.delta.puts.push_back({.key = view(put->key()), .value = value});
-    }
-  }
-  if (delta->deletes() != nullptr) {
-    for (const flatbuffers::String* key : *delta->deletes()) {
-      outcome.delta.deletes.push_back(view(key));
-    }
-  }
-  return {};
+  if (response->delta() == nullptr) return {};
+  return decode_delta(*response->delta(), body.size(), outcome.delta);
 }
 
 Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch) {

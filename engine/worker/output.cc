@@ -27,7 +27,9 @@ void Output::drain() {
 
 void Output::drain(Stream& stream) {
   std::array<char, 4096> chunk;
-  for (;;) {
+  // A stream that never runs dry must not keep the supervisor from its other work.
+  constexpr int kChunksAtOnce = 16;
+  for (int i = 0; i < kChunksAtOnce; ++i) {
     const ssize_t count = ::read(stream.descriptor, chunk.data(), chunk.size());
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (count <= 0) {

@@ -16,6 +16,8 @@
 namespace dspool::worker {
 namespace {
 
+static_assert(WorkerConfig::kLeastRingBytes == ipc::kMinRingBytes);
+
 std::vector<std::byte> encode_language_model(const LanguageModel& model, std::uint32_t version) {
   flatbuffers::FlatBufferBuilder builder;
   const auto name = builder.CreateString(model.model);
@@ -48,7 +50,9 @@ Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> 
       log_(log),
       metrics_(metrics),
       slots_(names.size()),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
 
 Supervisor::~Supervisor() {
   if (thread_.joinable()) {
@@ -80,27 +84,13 @@ void Supervisor::post(Command command) {
   ::eventfd_write(wake_, 1);
 }
 
-void Supervisor::add(std::uint32_t slot) {
-  post([this, slot] {
-    if (stopping_ || slots_[slot].wanted) return;
-    slots_[slot].wanted = true;
-    if (!slots_[slot].link) slots_[slot].start_at = Clock::now();
-  });
-}
-
-void Supervisor::retire(std::uint32_t slot, std::uint64_t epoch) {
-  post([this, slot, epoch] {
-    if (is_current(slot, epoch)) slots_[slot].wanted = false;
-  });
-}
-
-void Supervisor::ready(std::uint32_t slot, std::uint64_t epoch) {
-  post([this, slot, epoch] {
+void Supervisor::ready(std::uint32_t slot, std::uint64_t epoch, std::string_view python) {
+  post([this, slot, epoch, python = std::string(python)] {
     if (!is_current(slot, epoch)) return;
     Slot& place = slots_[slot];
     place.was_ready = true;
-    place.pause = std::chrono::milliseconds(0);
-    log_.info("{} is ready (pid {}, epoch {})", names_[slot], place.process->pid(), epoch);
+    log_.info("{} is ready (pid {}, epoch {}, Python {})", names_[slot], place.process->pid(),
+              epoch, python);
     const std::lock_guard lock(mutex_);
     ++ready_;
     changed_.notify_all();
@@ -113,8 +103,8 @@ void Supervisor::failed(std::uint32_t slot, std::uint64_t epoch, Error why) {
   });
 }
 
-void Supervisor::lost(std::uint32_t slot, std::uint64_t epoch) {
-  post([this, slot, epoch] { bury(slot, epoch); });
+void Supervisor::lost(std::uint32_t slot, std::uint64_t epoch, bool has_served) {
+  post([this, slot, epoch, has_served] { bury(slot, epoch, has_served); });
 }
 
 void Supervisor::kill(std::uint32_t slot, std::uint64_t epoch, std::string_view why) {
@@ -128,13 +118,15 @@ void Supervisor::kill(std::uint32_t slot, std::uint64_t epoch, std::string_view 
 std::uint32_t Supervisor::set_lm(const LanguageModel& model) {
   const std::lock_guard lock(lm_mutex_);
   lm_message_ = encode_language_model(model, ++lm_version_);
-  for (const auto& link : lm_links_) {
-    // A worker that has hung up is dying; whoever replaces it is given the model at its start.
-    if (const auto sent = link->channel().send_control(lm_message_); !sent) {
-      log_.debug("{} was not told the language model: {}", link->name(), sent.error().what);
-    }
-  }
+  for (const auto& link : lm_links_) tell_language_model(*link);
   return lm_version_;
+}
+
+// REQUIRES: lm_mutex_.
+void Supervisor::tell_language_model(Link& link) {
+  const auto sent = link.channel().send_control(lm_message_);
+  if (sent) return;
+  kill(link.slot(), link.epoch(), "it was not told the language model: " + sent.error().what);
 }
 
 Result<void> Supervisor::wait_first_ready(std::chrono::milliseconds patience) {
@@ -280,8 +272,7 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   {
     const std::lock_guard lock(lm_mutex_);
     lm_links_.push_back(link);
-    // The socket's buffer is empty, so this cannot fail for want of room.
-    if (lm_version_ != 0) static_cast<void>(link->channel().send_control(lm_message_));
+    if (lm_version_ != 0) tell_language_model(*link);
   }
   Slot& place = slots_[slot];
   place.link = link;
@@ -296,7 +287,7 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
 }
 
 // The worker's descriptors are closed here, the last of it is read, and what comes next is decided.
-void Supervisor::bury(std::uint32_t slot, std::uint64_t epoch) {
+void Supervisor::bury(std::uint32_t slot, std::uint64_t epoch, bool has_served) {
   if (!is_current(slot, epoch)) return;
   Slot& place = slots_[slot];
   const auto status = place.process->try_reap();
@@ -317,12 +308,17 @@ void Supervisor::bury(std::uint32_t slot, std::uint64_t epoch) {
     --ready_;
   }
   if (!place.wanted) return;
-  if (place.was_ready) {
-    log_.warning("{} ended ({}) and is replaced", names_[slot], how);
-    place.start_at = Clock::now();
-  } else {
-    report_start_failure(slot, std::move(*failure));
-  }
+  if (!place.was_ready) return report_start_failure(slot, std::move(*failure));
+  if (has_served) place.pause = std::chrono::milliseconds(0);
+  const auto pause = has_served ? place.pause : pause_before_restart(place);
+  place.start_at = Clock::now() + pause;
+  log_.warning("{} ended ({}) and is replaced{}", names_[slot], how,
+               has_served ? "" : fmt::format(" in {} ms: it had answered nothing", pause.count()));
+}
+
+std::chrono::milliseconds Supervisor::pause_before_restart(Slot& place) {
+  place.pause = place.pause.count() == 0 ? kFirstPause : std::min(place.pause * 2, kMaxPause);
+  return place.pause;
 }
 
 Error Supervisor::died_before_ready(std::uint32_t slot, const std::string& how) const {
@@ -342,8 +338,7 @@ Error Supervisor::died_before_ready(std::uint32_t slot, const std::string& how) 
 
 void Supervisor::report_start_failure(std::uint32_t slot, Error why) {
   Slot& place = slots_[slot];
-  place.pause = place.pause.count() == 0 ? kFirstPause : std::min(place.pause * 2, kMaxPause);
-  place.start_at = Clock::now() + place.pause;
+  place.start_at = Clock::now() + pause_before_restart(place);
   why.worker = names_[slot];
   log_.error("{} could not start, next try in {} ms: {}", names_[slot], place.pause.count(),
              why.describe());

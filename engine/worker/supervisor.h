@@ -5,8 +5,8 @@
 // ready and what is in flight is the dispatcher's business; the supervisor hears of a worker's
 // readiness and death from the reactor.
 //
-// Crash: a worker that dies after it was ready is replaced at once; one that dies before, after
-// a pause that doubles up to kMaxPause.
+// Crash: a worker that dies after its first answer is replaced at once; one that dies before that,
+// after a pause that doubles up to kMaxPause.
 #pragma once
 
 #include <chrono>
@@ -59,20 +59,18 @@ class Supervisor {
   // Starts the thread and the workers of the first `count` slots. `listener` outlives *this.
   // Errors: "channel_no_memory" when there is no room for all their channels.
   Result<void> start(std::uint32_t count, LinkListener& listener);
-  // Adds a worker in `slot`, or stops one there for good after it has drained.
-  void add(std::uint32_t slot);
-  void retire(std::uint32_t slot, std::uint64_t epoch);
 
   // ---- what the reactor tells ----
-  void ready(std::uint32_t slot, std::uint64_t epoch);
+  void ready(std::uint32_t slot, std::uint64_t epoch, std::string_view python);
   // The worker has said why it cannot start; its death follows.
   void failed(std::uint32_t slot, std::uint64_t epoch, Error why);
   // The worker died and nobody holds its descriptors any more.
-  void lost(std::uint32_t slot, std::uint64_t epoch);
+  void lost(std::uint32_t slot, std::uint64_t epoch, bool has_served);
 
   // Kills the worker if it is still of this epoch.
   void kill(std::uint32_t slot, std::uint64_t epoch, std::string_view why);
-  // Hands the model to every worker, now and later. Returns its version, which grows.
+  // Hands the model to every worker, now and later. Returns its version, which grows. A worker that
+  // cannot be told is replaced by one that is. REQUIRES: its strings are bounded (Front).
   std::uint32_t set_lm(const LanguageModel& model);
 
   // Waits until a worker is ready, or the first one could not start: then its error.
@@ -110,10 +108,12 @@ class Supervisor {
   void read_outputs();
   [[nodiscard]] std::optional<Clock::time_point> next_due() const;
   void act_on_time();
+  void tell_language_model(Link& link);
   void spawn(std::uint32_t slot);
   Result<void> try_spawn(std::uint32_t slot);
-  void bury(std::uint32_t slot, std::uint64_t epoch);
+  void bury(std::uint32_t slot, std::uint64_t epoch, bool has_served);
   void report_start_failure(std::uint32_t slot, Error why);
+  std::chrono::milliseconds pause_before_restart(Slot& place);
   [[nodiscard]] Error died_before_ready(std::uint32_t slot, const std::string& how) const;
   [[nodiscard]] bool is_current(std::uint32_t slot, std::uint64_t epoch) const noexcept;
 

@@ -55,6 +55,12 @@ TEST_F(BadInputTest, ASessionIdOver128BytesIsRefused) {
   EXPECT_EQ(error_of(std::string(128, 'x'), "increment", {}).code, "none");
 }
 
+TEST_F(BadInputTest, NoSessionCanBeEndedByAnIdThatNoneHas) {
+  EXPECT_EQ(pool->end_session("").error().code, "invalid_session_id");
+  EXPECT_EQ(pool->end_session(std::string(129, 'x')).error().code, "invalid_session_id");
+  EXPECT_EQ(pool->end_session("nobody").error().code, "session_not_found");
+}
+
 TEST_F(BadInputTest, AValueOverTheLimitIsRefusedOnItsWayIn) {
   const Error error = error_of("a", "append", {{"item", std::string(70'000, 'x')}});
   EXPECT_EQ(error.category, ErrorCategory::kCommunication);
@@ -134,6 +140,9 @@ TEST(StartTest, APoolThatIsSwitchedOffRefusesEachCallByTheKey) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().category, ErrorCategory::kResourceError);
   EXPECT_THAT(refused.error().message, HasSubstr("pooling_enabled"));
+  EXPECT_EQ((*engine)->set_lm({.model = "m"}).error().code, refused.error().code);
+  EXPECT_EQ((*engine)->end_session("a").error().code, refused.error().code);
+  EXPECT_FALSE((*engine)->wait_until_ready(std::chrono::minutes(1)));
 }
 
 }  // namespace

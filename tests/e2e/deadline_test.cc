@@ -41,6 +41,54 @@ TEST(DeadlineTest, AWorkerThatDoesNotComeBackIsReplaced) {
   EXPECT_EQ(engine->stats().worker_restarts, 1U);
 }
 
+// A request in a worker's ring is behind another's, whose time is not to be cut short for it.
+TEST(DeadlineTest, ACallThatExpiresInTheRingHarmsNobodyAndIsNotExecuted) {
+  Config config = test::pool_config(1);
+  config.worker.cancel_grace = milliseconds(100);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  // Until the pool has learned that calls are short, and puts several into the ring.
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(engine->execute_in_session("short", "pid", {}));
+  std::promise<Result<Answer>> slept;
+  engine->submit("long", "sleep_and_increment", {{"ms", 1000}},
+                 [&](Result<Answer> answer) { slept.set_value(std::move(answer)); });
+  const auto late = engine->execute_in_session("a", "increment", {}, {.timeout = milliseconds(50)});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, "deadline_exceeded");
+  const auto answer = slept.get_future().get();
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_EQ(engine->stats().workers_lost, 0U);
+  EXPECT_EQ(engine->stats().late_answers, 0U) << "it was executed";
+  EXPECT_THAT(test::check_history(engine->history()), IsEmpty());
+}
+
+TEST(DeadlineTest, OthersOnAStuckWorkerMayFinish) {
+  Config config = test::pool_config(1);
+  config.worker.max_in_flight = 2;
+  config.worker.cancel_grace = milliseconds(100);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  std::promise<Result<Answer>> slept;
+  engine->submit("long", "sleep_and_increment", {{"ms", 1500}},
+                 [&](Result<Answer> answer) { slept.set_value(std::move(answer)); });
+  EXPECT_FALSE(engine->execute_in_session("a", "hang", {}, {.timeout = milliseconds(50)}));
+  const auto answer = slept.get_future().get();
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_EQ(engine->stats().worker_restarts, 1U);
+}
+
+TEST(DeadlineTest, ALimitlessTimeoutIsAWeek) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  EXPECT_TRUE(engine->execute_in_session("a", "increment", {}, {.timeout = milliseconds::max()}));
+  const auto never = engine->execute_in_session("a", "increment", {}, {.timeout = milliseconds(0)});
+  ASSERT_FALSE(never);
+  EXPECT_EQ(never.error().code, "deadline_exceeded");
+  EXPECT_EQ(never.error().attempts, 0U);
+}
+
 TEST(DeadlineTest, AWaiterLeavesTheQueueWhenItExpires) {
   const auto engine = test::start_pool(test::pool_config(1));
   ASSERT_NE(engine, nullptr);

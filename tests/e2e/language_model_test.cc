@@ -3,8 +3,11 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
+#include <set>
 #include <thread>
+#include <vector>
 
 #include "tests/e2e/pool.h"
 
@@ -13,6 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+using testing::SizeIs;
 
 constexpr const char* kKey = "sk-offline-9f8e7d6c5b4a";
 
@@ -47,6 +51,67 @@ TEST(LanguageModelTest, IsInEffectForEveryCallAfterItWasSet) {
     ASSERT_TRUE(engine->execute_anonymous("set_lm", {{"model", name}, {"api_key", kKey}}));
     EXPECT_EQ(engine->execute_anonymous("language_model", {})->value["model"].as_string(), name);
   }
+}
+
+TEST(LanguageModelTest, IsTheSameInAllWorkersHoweverManySetIt) {
+  const auto engine = test::start_pool(test::pool_config(2));
+  ASSERT_NE(engine, nullptr);
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 4; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int i = 0; i < 25; ++i) {
+          EXPECT_TRUE(engine->set_lm({.model = "openai/" + std::to_string(thread * 100 + i)}));
+        }
+      });
+    }
+  }
+  std::set<std::string> seen;
+  for (int i = 0; i < 20; ++i) {
+    const auto told = engine->execute_anonymous("language_model", {});
+    ASSERT_TRUE(told) << told.error().describe();
+    seen.emplace(told->value["model"].as_string());
+  }
+  EXPECT_THAT(seen, SizeIs(1));
+}
+
+// More of them than an idle worker's socket holds: it is replaced by one that knows the last.
+TEST(LanguageModelTest, ThatCannotBeToldAnyMoreCostsAWorkerAndNoCall) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  for (int i = 0; i < 2'000; ++i) {
+    ASSERT_TRUE(engine->set_lm({.model = "openai/" + std::to_string(i)}));
+  }
+  const auto told = engine->execute_anonymous("language_model", {}, {.max_retries = 3});
+  ASSERT_TRUE(told) << told.error().describe();
+  EXPECT_EQ(told->value["model"].as_string(), "openai/1999");
+}
+
+TEST(LanguageModelTest, IsSetByASubmittedCommandToo) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  std::promise<Result<Answer>> set;
+  engine->submit({}, "set_lm", {{"model", "openai/offline"}, {"api_key", kKey}},
+                 [&](Result<Answer> answer) { set.set_value(std::move(answer)); });
+  const auto answer = set.get_future().get();
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(engine->execute_anonymous("language_model", {})->value["api_key"].as_string(), kKey);
+}
+
+TEST(LanguageModelTest, ThatMakesNoSenseIsRefused) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto refusal = [&](const Value& args) {
+    const auto set = engine->execute_anonymous("set_lm", args);
+    return set ? std::string("it was not") : set.error().code + ": " + set.error().message;
+  };
+  EXPECT_THAT(refusal({}), HasSubstr("invalid_language_model"));
+  EXPECT_THAT(refusal({{"model", ""}}), HasSubstr("must have a name"));
+  EXPECT_THAT(refusal({{"model", "m"}, {"temprature", 0.5}}), HasSubstr("'temprature'"));
+  EXPECT_THAT(refusal({{"model", "m"}, {"temperature", "0.5"}}), HasSubstr("must be a number"));
+  EXPECT_THAT(refusal({{"model", "m"}, {"api_key", 5}}), HasSubstr("must be a string"));
+  EXPECT_THAT(refusal({{"model", std::string(10'000, 'm')}}), HasSubstr("at most"));
+  EXPECT_TRUE(engine->execute_anonymous("set_lm", {{"model", "m"}, {"temperature", nullptr}}));
 }
 
 TEST(LanguageModelTest, ItsKeyIsNotInTheWorkersEnvironmentOrCommandLine) {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -98,6 +100,52 @@ TEST_F(SessionTest, EndsAfterTheCallsThatCameBefore) {
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().code, "session_not_found");
   EXPECT_EQ(increment("a"), 1) << "its id is free, its state is gone";
+}
+
+TEST_F(SessionTest, ThatEndsIsNotMadeAnewByACallThatMustNot) {
+  EXPECT_EQ(increment("a"), 1);
+  std::promise<void> slept;
+  std::promise<Result<Answer>> read;
+  engine_->submit("a", "sleep_and_increment", {{"ms", 300}},
+                  [&](const Result<Answer>&) { slept.set_value(); });
+  auto ended = std::async(std::launch::async, [&] { return engine_->end_session("a"); });
+  while (engine_->get_session("a")->waiting < 1) std::this_thread::yield();
+  engine_->submit("a", "increment", {},
+                  [&](Result<Answer> answer) { read.set_value(std::move(answer)); },
+                  {.create_session = false});
+  const auto answer = read.get_future().get();
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, "session_not_found");
+  EXPECT_TRUE(ended.get());
+  slept.get_future().wait();
+  EXPECT_THAT(engine_->list_sessions(), IsEmpty());
+}
+
+TEST_F(SessionTest, ThatWasOnlyRefusedDoesNotExist) {
+  const auto refused =
+      engine_->execute_in_session("never", "increment", {}, {.timeout = std::chrono::seconds(-1)});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(engine_->list_sessions(), IsEmpty());
+}
+
+// What a completion submits is answered too, also while the engine stops.
+TEST_F(SessionTest, EveryCompletionRunsOnce) {
+  std::atomic<int> first{0};
+  std::atomic<int> second{0};
+  constexpr int kCalls = 20;
+  Engine* const engine = engine_.get();
+  for (int i = 0; i < kCalls; ++i) {
+    engine_->submit("session-" + std::to_string(i), "sleep_and_increment", {{"ms", 50}},
+                    [&, engine](const Result<Answer>&) {
+                      ++first;
+                      engine->submit("", "increment", {}, [&](const Result<Answer>&) { ++second; });
+                    });
+  }
+  while (first == 0) std::this_thread::yield();
+  engine_.reset();
+  EXPECT_EQ(first, kCalls);
+  EXPECT_EQ(second, kCalls);
+  SetUp();  // for TearDown
 }
 
 TEST_F(SessionTest, IsNotCreatedWhereThatIsSwitchedOff) {

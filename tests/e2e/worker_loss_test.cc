@@ -57,6 +57,32 @@ TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
   EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
 }
 
+// The attempt that answers may run on another worker than the one whose answers the caller reads.
+TEST(WorkerLossTest, ARepeatedCallIsAnsweredAtOnceWhereverItRuns) {
+  const auto engine = test::start_pool(test::pool_config(2));
+  ASSERT_NE(engine, nullptr);
+  const auto start = std::chrono::steady_clock::now();
+  const auto answer =
+      engine->execute_in_session("a", "fail_once_in_each_process", {},
+                                 {.timeout = std::chrono::seconds(60), .max_retries = 10});
+  ASSERT_TRUE(answer) << answer.error().describe();
+  EXPECT_EQ(answer->value.as_int64(), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30))
+      << "it slept until its deadline";
+}
+
+TEST(WorkerLossTest, AFloodOfOutputKeepsNobodyFromBeingReplaced) {
+  Config config = test::pool_config(2);
+  config.log_level = LogLevel::kInfo;
+  config.log_sink = [](LogLevel, std::string_view) {};
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  ASSERT_TRUE(engine->execute_in_session("a", "flood", {}));
+  for (const WorkerHealth& worker : engine->health_check().workers) ::kill(worker.pid, SIGKILL);
+  wait_for_restarts(*engine, 2);
+  EXPECT_TRUE(engine->execute_in_session("a", "increment", {}));
+}
+
 TEST(WorkerLossTest, RetriesAreBounded) {
   const auto engine = test::start_pool(test::pool_config(1));
   ASSERT_NE(engine, nullptr);

@@ -20,6 +20,7 @@ constexpr nanoseconds kMeanBetweenArrivals = std::chrono::microseconds(900);
 constexpr nanoseconds kMeanBetweenDeaths = milliseconds(60);
 constexpr milliseconds kGrace{40};
 constexpr std::size_t kRingRoom = 6;
+constexpr int kKeys = 3;  // for each session and command
 constexpr std::size_t kCacheRoom = 8;
 // The wheel's tick, and the step that an event may take.
 constexpr nanoseconds kLateness = milliseconds(3);
@@ -135,6 +136,10 @@ void Simulation::arrive_somebody() {
   call->args = &call->owned_args;
   call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
   call->max_retries = chance() < 0.5 ? 3 : 0;
+  if (!anonymous && call->kind == dispatch::CallKind::kExecute && chance() < 0.2) {
+    call->key = fmt::format("key-{}-{}", call->command, static_cast<int>(chance() * kKeys));
+    call->idempotency_key = call->key;
+  }
   SimulatedCall& arriving = *call;
   calls_.push_back(std::move(call));
   do {
@@ -164,6 +169,10 @@ void Simulation::ended(Call& call) {
   simulated.ended_at = now_;
   if (++simulated.times_ended == 1) --unfinished_;
   ++(simulated.result->has_value() ? counts_.ok : counts_.errors);
+  if (simulated.result->has_value() && simulated.result->value().attempts == 0 &&
+      simulated.kind == dispatch::CallKind::kExecute) {
+    ++counts_.again;
+  }
 }
 
 void Simulation::hand_off_due() {
@@ -206,7 +215,8 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     problems_.push_back(fmt::format("{} was sent a request while dead", names_[worker]));
     return Sent::kSent;
   }
-  if (w.ring.size() >= kRingRoom || chance() < 0.01) {
+  const bool idle = w.ring.empty() && w.running == 0;
+  if (w.ring.size() >= kRingRoom || (!idle && chance() < 0.01)) {
     ++counts_.full;
     return Sent::kFull;
   }
@@ -217,7 +227,8 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
                     .version = request.state->version(),
                     .state_id = request.state->state_id(),
                     .hydrated = request.hydrate,
-                    .value = request.hydrate ? value_of(*request.state) : 0});
+                    .value = request.hydrate ? value_of(*request.state) : 0,
+                    .deadline = request.deadline});
   begin_next(worker);
   return Sent::kSent;
 }
@@ -228,6 +239,17 @@ void Simulation::begin_next(std::uint32_t worker) {
   ++w.running;
   const Received received = w.ring.front();
   w.ring.pop_front();
+  if (received.deadline <= now_) {
+    after(nanoseconds(1), [this, worker, epoch = w.epoch, received] {
+      if (workers_[worker].epoch != epoch) return;
+      ++counts_.skipped;
+      Outcome outcome;
+      outcome.status = OutcomeStatus::kCancelled;
+      outcome.attempt = received.attempt;
+      answer(worker, received.request_id, outcome);
+    });
+    return;
+  }
   if (chance() < 0.005) return;  // hangs until it is killed
   // Sometimes so short that the pipeline opens.
   const nanoseconds service = some_time(chance() < 0.5 ? kMeanService : kMeanService / 50);
@@ -270,8 +292,12 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
     outcome.result.assign(answer.bytes().begin(), answer.bytes().end());
   }
   if (w.cache.size() > kCacheRoom) w.cache.erase(w.cache.begin());
-  --w.running;
-  if (!dispatcher_.answered(worker, received.request_id, outcome, now_)) {
+  answer(worker, received.request_id, outcome);
+}
+
+void Simulation::answer(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome) {
+  --workers_[worker].running;
+  if (!dispatcher_.answered(worker, request_id, outcome, now_)) {
     problems_.push_back(fmt::format("{}'s honest answer was not believed", names_[worker]));
   }
   begin_next(worker);
@@ -291,7 +317,7 @@ std::vector<std::string> Simulation::verdict() const {
     }
   }
   std::map<std::string, std::int64_t> values;
-  std::map<std::string, std::uint64_t> versions;
+  std::map<std::pair<std::string, std::string>, std::int64_t> by_key;
   for (const auto& call : calls_) {
     if (call->times_ended != 1) {
       wrong.push_back(fmt::format("call {} ended {} times", call->id, call->times_ended));
@@ -312,7 +338,18 @@ std::vector<std::string> Simulation::verdict() const {
     const Answer& answer = call->result->value();
     if (call->kind == dispatch::CallKind::kEndSession) {
       values.erase(call->session_name);
+      std::erase_if(by_key, [&](const auto& one) { return one.first.first == call->session_name; });
       continue;
+    }
+    if (!call->key.empty()) {
+      const auto [first, is_new] =
+          by_key.try_emplace({call->session_name, call->key}, answer.value.as_int64());
+      if (is_new != (answer.attempts != 0) || first->second != answer.value.as_int64()) {
+        wrong.push_back(fmt::format("call {} with {} in {} was answered {} after {} attempts",
+                                    call->id, call->key, call->session_name,
+                                    answer.value.as_int64(), answer.attempts));
+      }
+      if (!is_new) continue;
     }
     std::int64_t& last = values[call->session_name];
     const std::int64_t value = answer.value.as_int64();

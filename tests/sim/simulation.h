@@ -60,7 +60,8 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
 
   // What happened, to see that a run did what it is meant to do.
   struct Counts {
-    std::uint64_t ok = 0, errors = 0, deaths = 0, late = 0, need_state = 0, full = 0, cancelled = 0;
+    std::uint64_t ok = 0, errors = 0, deaths = 0, late = 0, need_state = 0, full = 0, cancelled = 0,
+                  again = 0, skipped = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -68,6 +69,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   struct SimulatedCall : Call {
     Value owned_args;
     std::string session_name;
+    std::string key;
     bool ended = false;
     std::uint32_t times_ended = 0;
     TimePoint ended_at;
@@ -82,6 +84,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
     std::uint64_t state_id = 0;
     bool hydrated = false;
     std::uint64_t value = 0;  // when hydrated
+    TimePoint deadline;
   };
   struct Cached {
     std::uint64_t version = 0;
@@ -119,6 +122,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   void arrive_somebody();
   void maybe_cancel(SimulatedCall& call);
   void fire_timers();
+  void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
   [[nodiscard]] std::vector<std::string> verdict() const;
 
   Options options_;

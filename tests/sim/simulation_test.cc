@@ -35,6 +35,8 @@ TEST(SimulationTest, AHundredSeedsKeepEveryPromise) {
     all.need_state += counts.need_state;
     all.full += counts.full;
     all.cancelled += counts.cancelled;
+    all.again += counts.again;
+    all.skipped += counts.skipped;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -43,6 +45,8 @@ TEST(SimulationTest, AHundredSeedsKeepEveryPromise) {
   EXPECT_GT(all.need_state, 50U);
   EXPECT_GT(all.full, 100U);
   EXPECT_GT(all.cancelled, 100U);
+  EXPECT_GT(all.again, 100U);
+  EXPECT_GT(all.skipped, 50U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {

@@ -15,11 +15,17 @@ namespace dspool {
 
 struct CallOptions {
   // From now to the call's end, queueing and retries included; Config::operation_timeout if unset.
+  // At most a week: what is longer is a week.
   std::optional<std::chrono::milliseconds> timeout{};
   // How often the call may be repeated after an attempt that did not commit.
   std::uint32_t max_retries = 0;
   // A session that does not exist yet is created; otherwise: session / "session_not_found".
   bool create_session = true;
+  // Empty, or what names this operation in its session: repeated within ten minutes, it is answered
+  // with the stored answer and executed no second time. With another command or other arguments:
+  // session / "idempotency_conflict". A session keeps the newest 64 of them, in at most 1 MiB.
+  // At most 128 bytes: otherwise session / "invalid_idempotency_key".
+  std::string idempotency_key{};
 };
 
 struct Answer {

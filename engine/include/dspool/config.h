@@ -26,13 +26,16 @@ enum class Affinity : std::uint8_t { kHint, kOff };
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
 
 struct WorkerConfig {
+  static constexpr std::size_t kLeastRingBytes = 512 * 1024;  // two of the longest records
+
   std::string adapter = "dspool_worker.adapters.loadtest:LoadTest";  // package.module:Class
   std::string python = "/usr/bin/python3";  // absolute path of the interpreter
   std::vector<std::string> python_path;     // put before PYTHONPATH
   std::uint32_t max_in_flight = 1;          // requests a worker runs at once, on threads; <= 256
   std::uint32_t pipeline = 8;               // requests in its ring where service is short; <= 64
   std::uint32_t session_cache = 4096;       // sessions whose decoded fields a worker keeps
-  std::size_t ring_bytes = std::size_t{1} << 20;  // of each of its two rings; a power of two
+  // Of each of its two rings: a power of two, at least kLeastRingBytes.
+  std::size_t ring_bytes = std::size_t{1} << 20;
   std::uint32_t spin_us = 20;  // how long each side of a channel looks before it sleeps; <= 1000
   std::chrono::milliseconds start_timeout{60'000};
   std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed
@@ -40,10 +43,10 @@ struct WorkerConfig {
 
 struct Config {
   bool pooling_enabled = true;
-  PoolMode pool_mode = PoolMode::kDefault;
+  PoolMode pool_mode = PoolMode::kDefault;  // which defaults it began with (for_mode, TOML)
   std::uint32_t pool_size = 4;
-  std::uint32_t overflow = 2;                          // workers above pool_size while callers wait
-  std::chrono::milliseconds checkout_timeout{10'000};  // waiting for a worker
+  std::uint32_t overflow = 2;  // places for workers above pool_size; none is started yet
+  std::chrono::milliseconds checkout_timeout{10'000};   // waiting for a worker
   std::chrono::milliseconds operation_timeout{30'000};  // a call's default, queueing included
   Affinity affinity = Affinity::kHint;
   std::uint32_t session_queue_limit = 1024;  // waiting calls of one session

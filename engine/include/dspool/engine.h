@@ -1,8 +1,8 @@
 // The pool: callers talk to sessions, and workers that come and go execute their commands.
 //
-// Thread-safe: every function may be called from any thread, except from a completion that runs
-// on the reactor, where blocking calls would wait for themselves (they return
-// system_error / "would_deadlock" there).
+// Thread-safe: every function may be called from any thread. In a completion on the reactor nothing
+// may wait for the reactor: blocking calls return system_error / "would_deadlock" there,
+// `wait_until_ready` what is so now, and `health_check` what is known without asking the workers.
 //
 // Order: commands of one session execute one at a time, in the order of arrival. Sessions do not
 // wait for each other.
@@ -46,8 +46,9 @@ class Engine {
   Result<Answer> execute_anonymous(std::string_view command, const Value& args,
                                    const CallOptions& options = {});
 
-  // The same without blocking; an empty id is an anonymous call. `done` is called exactly once,
-  // also when the call is refused at once (then before `submit` returns).
+  // The same without blocking; an empty id is an anonymous call. `done` is called exactly once, on
+  // the reactor or the executor, also when the call is refused; it may run before `submit` returns.
+  // returns.
   CallId submit(std::string_view id, std::string_view command, Value args, Completion done,
                 const CallOptions& options = {});
 
@@ -55,7 +56,7 @@ class Engine {
   bool cancel(CallId call);
 
   // Sets the language model of the whole pool, for workers started later too. In effect for
-  // every attempt sent after it returns.
+  // every attempt sent after it returns. Errors: initialization / "invalid_language_model".
   Result<void> set_lm(const LanguageModel& model);
 
   // Asks every worker for a sign of life, up to `patience`.

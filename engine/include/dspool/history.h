@@ -12,7 +12,8 @@ enum class EventKind : std::uint8_t {
   kCallArrived,   // call, session
   kCallEnded,     // call, session, version after it, detail: "ok" or the error's code
   kAttemptSent,   // call, session, request, worker, epoch, version that it must see
-  kAttemptEnded,  // the same; detail: "ok", "error", "need_state", "worker_lost", "discarded"
+  kAttemptEnded,  // the same; detail: "ok", "error", "need_state", "worker_lost", "discarded",
+                  // "cancelled"
   kCommit,        // call, session, request, version it made
   kWorkerReady,   // worker, epoch
   kWorkerLost,    // worker, epoch, detail: how it ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ class Troublemaker(Adapter):
 
     def __init__(self) -> None:
         self._language_model: LanguageModel | None = None
+        self._has_failed = False
 
     def set_lm(self, language_model: LanguageModel) -> None:
         self._language_model = language_model
@@ -46,6 +48,16 @@ class Troublemaker(Adapter):
 
     def fail_politely(self, session: Session, /) -> None:
         raise CommandError("the shelf is empty", code="empty_shelf", retryable=True)
+
+    def fail_once_in_each_process(self, session: Session, /) -> int:
+        if not self._has_failed:
+            self._has_failed = True
+            raise CommandError("not the first time", code="shy", retryable=True)
+        return self.increment(session)
+
+    def flood(self, session: Session, /) -> None:
+        """Fills the worker's standard output for ever, from a process of its group."""
+        subprocess.Popen(["yes", "what it says has no end"])
 
     def pid(self, session: Session, /) -> int:
         return os.getpid()

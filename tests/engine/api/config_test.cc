@@ -55,7 +55,7 @@ TEST(ConfigTest, ReadsEveryKey) {
     max_in_flight = 256
     pipeline = 64
     session_cache = 1
-    ring_bytes = 262144
+    ring_bytes = 524288
     spin_us = 0
     start_timeout = 5000
     cancel_grace = 250
@@ -84,7 +84,7 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(max_in_flight, 256);
   EXPECT_EQ(pipeline, 64);
   EXPECT_EQ(session_cache, 1);
-  EXPECT_EQ(ring_bytes, 262'144);
+  EXPECT_EQ(ring_bytes, 524'288);
   EXPECT_EQ(spin_us, 0);
   EXPECT_EQ(start_timeout, milliseconds(5000));
   EXPECT_EQ(cancel_grace, milliseconds(250));
@@ -229,7 +229,7 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "worker.pipeline = 0",
                                  "worker.pipeline = 65",
                                  "worker.session_cache = 0",
-                                 "worker.ring_bytes = 131072",
+                                 "worker.ring_bytes = 262144",
                                  "worker.ring_bytes = 2147483648",
                                  "worker.spin_us = 1001",
                                  "worker.start_timeout = 0",
@@ -245,14 +245,14 @@ TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
        {"pool_size = 1", "pool_size = 1024", "overflow = 0", "overflow = 1024",
         "checkout_timeout = 1", "operation_timeout = 604800000", "session_queue_limit = 1",
         "queue_limit = 16777216", "history_events = 0", "worker.max_in_flight = 1",
-        "worker.pipeline = 1", "worker.session_cache = 16777216", "worker.ring_bytes = 262144",
+        "worker.pipeline = 1", "worker.session_cache = 16777216", "worker.ring_bytes = 524288",
         "worker.ring_bytes = 1073741824", "worker.python_path = []"}) {
     EXPECT_EQ(refusal(text), "accepted") << text;
   }
 }
 
 TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
-  EXPECT_THAT(refusal("worker.ring_bytes = 300000"), HasSubstr("that is a power of two"));
+  EXPECT_THAT(refusal("worker.ring_bytes = 600000"), HasSubstr("that is a power of two"));
   for (const std::string path : {"", "python3", "./python", "\\u0000"}) {
     EXPECT_THAT(refusal("worker.python = \"" + path + "\""), HasSubstr("the absolute path of an"));
   }

@@ -1,8 +1,11 @@
 #include "engine/worker/codec.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string>
+#include <vector>
 
 #include "dspool/value.h"
 #include "schemas/envelope_generated.h"
@@ -10,6 +13,8 @@
 
 namespace dspool::worker {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr std::uint64_t kEpoch = 5;
 
@@ -55,6 +60,43 @@ TEST(DecodeResponseTest, RefusesTruncation) {
     static_cast<void>(decode_response(part, kEpoch, outcome));  // must not read past the end
   }
   EXPECT_FALSE(decode_response({}, kEpoch, outcome));
+}
+
+// What a delta's keys may be. Each of `puts` is put with the same bytes, which they share.
+std::string violation_of(const std::vector<std::string>& puts,
+                         const std::vector<std::string>& deletes,
+                         const Value& value = Value::of(7)) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.ForceVectorAlignment(value.bytes().size(), 1, 8);
+  const auto shared = builder.CreateVector(value.bytes().data(), value.bytes().size());
+  std::vector<flatbuffers::Offset<wire::Field>> fields;
+  for (const std::string& key : puts) {
+    fields.push_back(wire::CreateField(builder, builder.CreateString(key), shared));
+  }
+  const auto all_puts = builder.CreateVector(fields);
+  const auto delta = wire::CreateDelta(builder, all_puts, builder.CreateVectorOfStrings(deletes));
+  const auto result = builder.CreateVector(value.bytes().data(), value.bytes().size());
+  builder.Finish(wire::CreateResponse(builder, kEpoch, 1, wire::Status::ok, result, delta, 0, 1));
+  const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  Outcome outcome;
+  const auto decoded = decode_response(body, kEpoch, outcome);
+  return decoded ? "" : decoded.error();
+}
+
+TEST(DecodeResponseTest, RefusesADeltaWithAKeyTwice) {
+  EXPECT_EQ(violation_of({"a", "b"}, {"d", "c"}), "");
+  EXPECT_THAT(violation_of({"a", "a"}, {}), HasSubstr("twice"));
+  EXPECT_THAT(violation_of({"b", "a"}, {}), HasSubstr("twice")) << "they are sorted";
+  EXPECT_THAT(violation_of({}, {"c", "d", "c"}), HasSubstr("twice"));
+  EXPECT_THAT(violation_of({"a"}, {"a"}), HasSubstr("puts and deletes"));
+}
+
+// Each of a thousand fields would have to be verified, though the record has one.
+TEST(DecodeResponseTest, RefusesFieldsThatShareTheirBytes) {
+  std::vector<std::string> keys;
+  for (int i = 1'000; i < 2'000; ++i) keys.push_back(std::to_string(i));
+  EXPECT_THAT(violation_of(keys, {}, Value::of(std::string(4'000, 'x'))),
+              HasSubstr("longer than their record"));
 }
 
 // Whatever is accepted can be read to its end; sanitizers watch.

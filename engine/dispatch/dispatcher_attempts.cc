@@ -1,0 +1,320 @@
+// Attempts: where they are sent, and what comes of them.
+#include <cassert>
+#include <utility>
+
+#include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/errors.h"
+
+namespace dspool::dispatch {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Above this service time a request that waits in a ring waits longer than a hand-off takes.
+constexpr std::int64_t kShortServiceNs = 100'000;
+constexpr std::int64_t kEwmaShift = 4;
+
+}  // namespace
+
+// ---- slots ----
+
+bool Dispatcher::has_room(const WorkerSlot& worker) const noexcept {
+  return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_;
+}
+
+bool Dispatcher::is_warm(const session::Session& session, std::uint32_t worker) const noexcept {
+  return session.warm.epoch != 0 && session.warm.worker == worker &&
+         session.warm.epoch == workers_[worker]->epoch;
+}
+
+std::optional<std::uint32_t> Dispatcher::pick_worker(const session::Session& session) noexcept {
+  if (limits_.affinity == Affinity::kHint && is_warm(session, session.warm.worker) &&
+      has_room(*workers_[session.warm.worker])) {
+    return session.warm.worker;
+  }
+  return least_loaded();
+}
+
+// Ties are broken by chance, or the first worker would get all the work of a quiet pool.
+std::optional<std::uint32_t> Dispatcher::least_loaded() noexcept {
+  const auto count = static_cast<std::uint32_t>(workers_.size());
+  std::optional<std::uint32_t> best;
+  std::uint32_t index = static_cast<std::uint32_t>(random_()) % count;
+  for (std::uint32_t i = 0; i < count; ++i, index = index + 1 == count ? 0 : index + 1) {
+    const WorkerSlot& worker = *workers_[index];
+    if (!has_room(worker)) continue;
+    if (!best || worker.in_flight() < workers_[*best]->in_flight()) best = index;
+    if (worker.in_flight() == 0) break;
+  }
+  return best;
+}
+
+Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t worker,
+                                      TimePoint now) {
+  WorkerSlot& slot = *workers_[worker];
+  Call& call = static_cast<Call&>(session.queue.front());
+  Attempt& attempt = slot.open(++requests_);
+  attempt.call = &call;
+  attempt.session = call.session;
+  attempt.call_id = call.id;
+  attempt.number = call.attempts + 1;
+  const Sent sent = send(attempt, call, !is_warm(session, worker));
+  if (sent == Sent::kFull) {
+    slot.close(attempt);
+    slot.full = true;
+    if (slot.in_flight() == 0) kill(slot, "its ring is full although it has nothing to do");
+    return Granted::kFull;
+  }
+  if (sent == Sent::kTooLarge) {
+    Error error = too_large(attempt, call);
+    slot.close(attempt);
+    session.phase = session::Phase::kIdle;
+    end(take_head(session), tl::unexpected(std::move(error)), now);
+    return Granted::kEnded;
+  }
+  session.phase = session::Phase::kRunning;
+  --waiting_calls_;
+  ++in_flight_;
+  ++call.attempts;
+  call.request_id = attempt.request_id;
+  call.worker = worker;
+  arm(call.timer, call.deadline);
+  ports_.metrics.attempts.add(1);
+  if (call.attempts == 1) ports_.metrics.queue_time.record((now - call.arrived).count());
+  journal_.note(EventKind::kAttemptSent, now, attempt);
+  return Granted::kSent;
+}
+
+Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
+  const session::Session& session = *attempt.session;
+  attempt.hydrated = hydrate && session.record.version() != 0;
+  const Sent sent = ports_.transport.send(attempt.worker, Request{.request_id = attempt.request_id,
+                                                                  .command = call.command,
+                                                                  .args = call.args->bytes(),
+                                                                  .session = session.id(),
+                                                                  .attempt = attempt.number,
+                                                                  .state = &session.record,
+                                                                  .hydrate = attempt.hydrated,
+                                                                  .deadline = call.deadline,
+                                                                  .lm_version = lm_version_});
+  if (attempt.hydrated && sent == Sent::kSent) ports_.metrics.hydrations.add(1);
+  return sent;
+}
+
+Error Dispatcher::too_large(const Attempt& attempt, const Call& call) const {
+  const std::size_t args = call.args->bytes().size();
+  const std::size_t fields = attempt.hydrated ? attempt.session->record.bytes() : 0;
+  return errors::value_too_large(
+      fields == 0 ? "the command with its arguments" : "the session's fields with the arguments",
+      fields + args, worker::kValueLimitBytes);
+}
+
+// ---- events of workers ----
+
+void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoint now) {
+  WorkerSlot& slot = *workers_[worker];
+  assert(slot.in_flight() == 0);
+  slot.state = WorkerState::kReady;
+  slot.epoch = epoch;
+  slot.full = false;
+  slot.served = 0;
+  slot.stuck_since = {};
+  journal_.note(EventKind::kWorkerReady, now, slot);
+  if (!waiting_.empty()) ports_.listener.hand_off_due();
+}
+
+bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
+                          TimePoint now) {
+  WorkerSlot& slot = *workers_[worker];
+  Attempt* attempt = slot.find(request_id);
+  if (attempt == nullptr || !is_possible(*attempt, outcome, now)) return false;
+  slot.full = false;
+  const session::SessionRef session = attempt->session;
+  if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
+    if (send_state(*attempt, now)) return true;
+  } else {
+    ++slot.served;
+    if (outcome.status != OutcomeStatus::kCancelled) {
+      learn_service_time(outcome.service_ns);
+      ports_.metrics.service_time.record(outcome.service_ns);
+    }
+    settle(*attempt, outcome, now);
+  }
+  wheel_.disarm(attempt->grace);
+  slot.close(*attempt);
+  --in_flight_;
+  if (session->phase == session::Phase::kRunning) offer(*session, now);
+  if (slot.stuck_since != TimePoint{} && !slot.runs_for_a_call(limits_.max_in_flight)) {
+    kill(slot, "it did not react to a cancel");
+  }
+  if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
+  return true;
+}
+
+// Whether an attempt can have come to this.
+bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
+                             TimePoint now) const noexcept {
+  if (attempt.number != outcome.attempt) return false;
+  if (outcome.status == OutcomeStatus::kNeedState) {
+    return !attempt.hydrated && attempt.session->record.version() != 0;
+  }
+  if (outcome.status == OutcomeStatus::kCancelled) {
+    return attempt.call == nullptr || now >= attempt.call->deadline;
+  }
+  return true;
+}
+
+// The worker's cache was smaller than we thought: the request goes to it again, with the fields.
+// false: the attempt is over, and its call waits for another or has ended.
+bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
+  session::Session& session = *attempt.session;
+  session.warm = {};
+  journal_.note(EventKind::kAttemptEnded, now, attempt, "need_state");
+  Call& call = *attempt.call;
+  switch (send(attempt, call, true)) {
+    case Sent::kSent:
+      journal_.note(EventKind::kAttemptSent, now, attempt);
+      return true;
+    case Sent::kFull:
+      workers_[attempt.worker]->full = true;
+      --call.attempts;  // it was none
+      wait_again(attempt, now);
+      return false;
+    case Sent::kTooLarge:
+      break;
+  }
+  session.queue.pop_front();
+  end(call, tl::unexpected(too_large(attempt, call)), now);
+  return false;
+}
+
+void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
+  session::Session& session = *attempt.session;
+  if (outcome.status == OutcomeStatus::kCancelled) {
+    journal_.note(EventKind::kAttemptEnded, now, attempt, "cancelled");
+    if (Call* call = attempt.call) {  // its deadline has passed, and its timer comes too late
+      session.queue.pop_front();
+      const auto timeout = std::chrono::ceil<milliseconds>(call->deadline - call->arrived);
+      end(*call, tl::unexpected(errors::deadline_exceeded(timeout, false)), now);
+    }
+    return;
+  }
+  if (attempt.call == nullptr) {
+    // Fenced: its call has ended, so whatever it changed has not happened.
+    session.warm = {};
+    ports_.metrics.late_answers.add(1);
+    journal_.note(EventKind::kAttemptEnded, now, attempt, "discarded");
+    return;
+  }
+  if (outcome.status == OutcomeStatus::kOk) return commit(attempt, outcome, now);
+  journal_.note(EventKind::kAttemptEnded, now, attempt, "error");
+  outcome.error.worker = names_[attempt.worker];
+  if (outcome.error.retryable && may_repeat(*attempt.call, now)) {
+    ports_.metrics.retries.add(1);
+    return wait_again(attempt, now);
+  }
+  Call& call = *attempt.call;
+  session.queue.pop_front();
+  end(call, tl::unexpected(std::move(outcome.error)), now);
+}
+
+void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
+  Call& call = *attempt.call;
+  session::Session& session = *attempt.session;
+  Result<void> committed;
+  const bool changed = !session.anonymous() && !outcome.delta.empty();
+  if (changed) {
+    committed = ports_.store.commit(session.record, outcome.delta, attempt.request_id);
+  }
+  journal_.note(EventKind::kAttemptEnded, now, attempt, committed ? "ok" : "error");
+  session.queue.pop_front();
+  if (!committed) {
+    session.warm = {};
+    committed.error().worker = names_[attempt.worker];
+    return end(call, tl::unexpected(std::move(committed.error())), now);
+  }
+  if (changed) {
+    ports_.metrics.commits.add(1);
+    journal_.note(EventKind::kCommit, now, attempt);
+  }
+  session.warm = {.worker = attempt.worker, .epoch = attempt.epoch};
+  ++session.operations;
+  if (!call.idempotency_key.empty()) store_answer(session, call, outcome, now);
+  end(call,
+      Answer{.value = Value::from_verified(std::move(outcome.result)),
+             .version = session.record.version(),
+             .attempts = call.attempts,
+             .worker = names_[attempt.worker]},
+      now);
+}
+
+void Dispatcher::store_answer(session::Session& session, const Call& call, const Outcome& outcome,
+                              TimePoint now) {
+  if (!session.answers) session.answers = std::make_unique<session::StoredAnswers>();
+  session.answers->store({.key = std::string(call.idempotency_key),
+                          .asked = session::fingerprint(call.command, call.args->bytes()),
+                          .value = outcome.result,
+                          .version = session.record.version(),
+                          .stored = now});
+}
+
+bool Dispatcher::may_repeat(const Call& call, TimePoint now) const noexcept {
+  return call.attempts <= call.max_retries && !stopping_ && now < call.deadline;
+}
+
+// Lets the call wait for another attempt, ahead of all others.
+void Dispatcher::wait_again(Attempt& attempt, TimePoint now) {
+  Call& call = *attempt.call;
+  attempt.call = nullptr;
+  call.request_id = 0;
+  ++waiting_calls_;
+  wait(*attempt.session, true, now);
+}
+
+void Dispatcher::doom(std::uint32_t worker) {
+  WorkerSlot& slot = *workers_[worker];
+  if (slot.state == WorkerState::kReady) slot.state = WorkerState::kDoomed;
+}
+
+void Dispatcher::kill(WorkerSlot& worker, std::string_view why) {
+  doom(worker.index());
+  ports_.transport.kill(worker.index(), why);
+}
+
+void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now) {
+  WorkerSlot& slot = *workers_[worker];
+  if (slot.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
+  slot.state = WorkerState::kAbsent;
+  journal_.note(EventKind::kWorkerLost, now, slot, how);
+  slot.for_each_in_flight([&](Attempt& attempt) {
+    wheel_.disarm(attempt.grace);
+    const session::SessionRef session = attempt.session;
+    journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
+    Call* call = attempt.call;
+    if (call != nullptr && may_repeat(*call, now)) {
+      ports_.metrics.retries.add(1);
+      wait_again(attempt, now);
+    } else if (call != nullptr) {
+      session->queue.pop_front();
+      end(*call,
+          tl::unexpected(loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
+                                                  : errors::worker_lost(names_[worker], how)),
+          now);
+    }
+    slot.close(attempt);
+    --in_flight_;
+    if (session->phase == session::Phase::kRunning) offer(*session, now);
+  });
+  slot.epoch = 0;
+}
+
+void Dispatcher::learn_service_time(std::int64_t service_ns) noexcept {
+  if (service_ns_ < 0) {
+    service_ns_ = service_ns;
+  } else {
+    service_ns_ += (service_ns - service_ns_) >> kEwmaShift;
+  }
+  capacity_ = limits_.max_in_flight + (service_ns_ <= kShortServiceNs ? limits_.pipeline - 1 : 0);
+}
+
+}  // namespace dspool::dispatch

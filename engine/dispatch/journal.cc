@@ -1,0 +1,39 @@
+#include "engine/dispatch/journal.h"
+
+#include <string>
+
+namespace dspool::dispatch {
+
+void Journal::record(EventKind kind, TimePoint now, const Call& call, std::string_view detail) {
+  history_.record({.kind = kind,
+                   .time_ns = now.time_since_epoch().count(),
+                   .call = call.id,
+                   .version = call.session->record.version(),
+                   .session = std::string(call.session->id()),
+                   .detail = std::string(detail)});
+}
+
+void Journal::record(EventKind kind, TimePoint now, const Attempt& attempt,
+                     std::string_view detail) {
+  history_.record({.kind = kind,
+                   .time_ns = now.time_since_epoch().count(),
+                   .call = attempt.call_id,
+                   .request = attempt.request_id,
+                   .version = attempt.session->record.version(),
+                   .epoch = attempt.epoch,
+                   .worker = attempt.worker,
+                   .session = std::string(attempt.session->id()),
+                   .detail = std::string(detail)});
+}
+
+void Journal::record(EventKind kind, TimePoint now, const WorkerSlot& worker,
+                     std::string_view detail) {
+  history_.record({.kind = kind,
+                   .time_ns = now.time_since_epoch().count(),
+                   .epoch = worker.epoch,
+                   .worker = worker.index(),
+                   .session = {},
+                   .detail = std::string(detail)});
+}
+
+}  // namespace dspool::dispatch

@@ -1,0 +1,37 @@
+// Tells the event history what the dispatcher does. Costs one comparison where there is none.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "dspool/history.h"
+#include "engine/dispatch/call.h"
+#include "engine/dispatch/worker_slots.h"
+#include "engine/telemetry/event_history.h"
+
+namespace dspool::dispatch {
+
+class Journal {
+ public:
+  // `history` outlives *this.
+  explicit Journal(telemetry::EventHistory& history) noexcept : history_(history) {}
+
+  void note(EventKind kind, TimePoint now, const Call& call, std::string_view detail = {}) {
+    if (history_.enabled()) record(kind, now, call, detail);
+  }
+  void note(EventKind kind, TimePoint now, const Attempt& attempt, std::string_view detail = {}) {
+    if (history_.enabled()) record(kind, now, attempt, detail);
+  }
+  void note(EventKind kind, TimePoint now, const WorkerSlot& worker, std::string_view detail = {}) {
+    if (history_.enabled()) record(kind, now, worker, detail);
+  }
+
+ private:
+  void record(EventKind kind, TimePoint now, const Call& call, std::string_view detail);
+  void record(EventKind kind, TimePoint now, const Attempt& attempt, std::string_view detail);
+  void record(EventKind kind, TimePoint now, const WorkerSlot& worker, std::string_view detail);
+
+  telemetry::EventHistory& history_;
+};
+
+}  // namespace dspool::dispatch
