@@ -183,11 +183,21 @@ void WorkerChannel::publish() noexcept {
   if (receiver == Receiver::kReactor) ::eventfd_write(parts_.reactor_bell.get(), 1);
 }
 
-bool WorkerChannel::wait_for_room() {
+std::optional<std::uint64_t> WorkerChannel::publish_full() noexcept {
+  // Loaded before asking whether it has changed: if not, this is what try_reserve saw.
+  const std::uint64_t head = engine_.response_head.value.load(std::memory_order_relaxed);
+  const bool changed = responses_.room_has_changed();
   publish();
-  for (microseconds nap = kShortestNap; !responses_.room_has_changed();
+  if (responses_.violated()) return std::nullopt;
+  return changed ? head - 1 : head;  // an earlier place: wait_for_room returns at once
+}
+
+bool WorkerChannel::wait_for_room(std::uint64_t read_to) const {
+  const auto& head = engine_.response_head.value;
+  for (microseconds nap = kShortestNap;
+       head.load(std::memory_order_relaxed) == read_to;  // try_reserve takes (C)
        nap = std::min(2 * nap, kLongestNap)) {
-    if (responses_.violated() || engine_is_gone()) return false;
+    if (engine_is_gone()) return false;
     std::this_thread::sleep_for(nap);
   }
   return true;

@@ -1,7 +1,7 @@
 // The worker's end of its channel, used by the Python extension and by native test peers.
 //
-// Threads: `send` and `receive` each are serialised by their callers; the two may run at once.
-// Control messages and the lifeline are independent of both.
+// Threads: sending and receiving each are serialised by their callers; the two may run at once.
+// Waiting for room, control messages and the lifeline are independent of both.
 #pragma once
 
 #include <atomic>
@@ -56,14 +56,17 @@ class WorkerChannel {
   [[nodiscard]] std::uint64_t missed_rings() const noexcept;
 
   // ---- sending ----
-  // Nothing: full (publish, wait_for_room, try again), or longer than kInlineLimitBytes.
+  // Nothing: full (publish_full, wait_for_room, try again), or longer than kInlineLimitBytes.
   [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
   void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
   // Publishes and rings whom the engine announced.
   void publish() noexcept;
-  // Publishes, then waits until the engine has freed response bytes, in bounded naps; false: as
-  // for wait().
-  [[nodiscard]] bool wait_for_room();
+  // After try_reserve found no room: publishes, and returns how far the engine had read by then;
+  // nothing: its cursor lied.
+  [[nodiscard]] std::optional<std::uint64_t> publish_full() noexcept;
+  // Waits until the engine has read beyond that, in bounded naps; false: the engine is gone. Any
+  // number of threads may wait while another sends.
+  [[nodiscard]] bool wait_for_room(std::uint64_t read_to) const;
 
   // ---- control ----
   // The next control message, waiting for it when `wait`; nothing: none there, or hang-up.

@@ -43,6 +43,9 @@ void CommandRunner::prepare(const ipc::Record& record) {
   lm_version_ = request.lm_version();
   need_state_ = false;
   refusal_.reset();
+  // Its caller was told that it has ended, so it must not begin.
+  expired_ = request.deadline_ns() != 0 && request.deadline_ns() <= now_ns();
+  if (expired_) return;
 
   const std::string_view name = request.command()->string_view();
   Command* command = worker_.commands.find(name);
@@ -101,6 +104,7 @@ void CommandRunner::refuse_arguments() {
 // ---- run ----
 
 bool CommandRunner::run() {
+  if (expired_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (!worker_.language_models.require(lm_version_)) return false;
   if (!refusal_ && lm_version_ != 0) refusal_ = worker_.language_models.refusal();

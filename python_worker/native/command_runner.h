@@ -54,7 +54,6 @@ class CommandRunner {
   bool take_session(const wire::Request& request);
   pybind11::object make_session(std::string_view id) const;
   void refuse_arguments();
-  std::optional<ErrorReport> language_model_error() const;
 
   bool answer(const pybind11::object& result, std::uint64_t service_ns);
   bool fail(const ErrorReport& report, std::uint64_t service_ns);
@@ -79,6 +78,7 @@ class CommandRunner {
   std::uint32_t lm_version_ = 0;
   const Command* command_ = nullptr;
   SessionCache::Lease lease_;  // none in an anonymous call
+  bool expired_ = false;
   bool need_state_ = false;
   std::optional<ErrorReport> refusal_;  // answered instead of running the command
 };

@@ -74,8 +74,6 @@ PYBIND11_MODULE(_native, module) {
   add_session_state_type(module);
 
   py::class_<Hello>(module, "Hello", "What the engine said first.")
-      .def_readonly("epoch", &Hello::epoch)
-      .def_readonly("worker", &Hello::worker)
       .def_readonly("max_in_flight", &Hello::max_in_flight)
       .def_readonly("session_cache", &Hello::session_cache);
 

@@ -38,10 +38,10 @@ ResponseWriter::Sent ResponseWriter::error(const Ticket& ticket, const ErrorRepo
   return send(ticket, response);
 }
 
-ResponseWriter::Sent ResponseWriter::need_state(const Ticket& ticket) {
+ResponseWriter::Sent ResponseWriter::bare(const Ticket& ticket, wire::Status status) {
   builder_.Clear();
   wire::ResponseBuilder response(builder_);
-  response.add_status(wire::Status::need_state);
+  response.add_status(status);
   return send(ticket, response);
 }
 
@@ -81,8 +81,9 @@ ResponseWriter::Sent ResponseWriter::send_bytes(wire::MessageType type, std::uin
                                                 std::span<const std::uint8_t> bytes) {
   std::optional<std::span<std::byte>> place;
   while (!(place = channel_.try_reserve(static_cast<std::uint32_t>(bytes.size())))) {
+    const std::optional<std::uint64_t> read_to = channel_.publish_full();
     const GilRelease no_gil;
-    if (!channel_.wait_for_room()) return Sent::kEngineGone;
+    if (!read_to || !channel_.wait_for_room(*read_to)) return Sent::kEngineGone;
   }
   if (!bytes.empty()) std::memcpy(place->data(), bytes.data(), bytes.size());
   channel_.commit(static_cast<std::uint16_t>(type), request_id);

@@ -37,10 +37,12 @@ class ResponseWriter {
   Sent answer(const Ticket& ticket, std::span<const std::uint8_t> result, const SessionDelta* delta,
               std::uint64_t service_ns);
   Sent error(const Ticket& ticket, const ErrorReport& report, std::uint64_t service_ns);
-  Sent need_state(const Ticket& ticket);
+  Sent need_state(const Ticket& ticket) { return bare(ticket, wire::Status::need_state); }
+  Sent cancelled(const Ticket& ticket) { return bare(ticket, wire::Status::cancelled); }
   Sent pong(std::uint64_t request_id);
 
  private:
+  Sent bare(const Ticket& ticket, wire::Status status);
   Sent send(const Ticket& ticket, wire::ResponseBuilder& response);
   Sent refuse(const Ticket& ticket, const std::string& what, std::size_t size, std::size_t limit);
   Sent send_bytes(wire::MessageType type, std::uint64_t request_id,

@@ -52,10 +52,7 @@ ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
         "the engine began with a record of type " + std::to_string(record->header.type)});
   }
   const auto* hello = flatbuffers::GetRoot<wire::Hello>(record->body.data());
-  Hello copy{.epoch = hello->epoch(),
-             .worker = hello->worker()->str(),
-             .max_in_flight = hello->max_in_flight(),
-             .session_cache = hello->session_cache()};
+  Hello copy{.max_in_flight = hello->max_in_flight(), .session_cache = hello->session_cache()};
   channel.release();
   return copy;
 }

@@ -14,8 +14,6 @@
 namespace dspool::python {
 
 struct Hello {
-  std::uint64_t epoch = 0;
-  std::string worker;
   std::uint32_t max_in_flight = 1;
   std::uint32_t session_cache = 0;
 };

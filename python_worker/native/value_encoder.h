@@ -50,7 +50,6 @@ class ValueEncoder {
   bool put_text(PyObject* value);
   bool put_sequence(PyObject* value, int depth);
   bool put_dict(PyObject* value, int depth);
-  bool put_member(const Item& item, int depth);
   void put_key(std::string_view key);
   bool take_items(PyObject* dict);
   bool sort_items(std::size_t first);

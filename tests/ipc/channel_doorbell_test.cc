@@ -41,7 +41,8 @@ class ChannelDoorbellTest : public testing::Test {
       while (worker_->wait()) {
         while (const auto record = worker_->try_receive()) {
           while (!push(*worker_, record->header.request_id, record->body)) {
-            if (!worker_->wait_for_room()) return;
+            const auto read_to = worker_->publish_full();
+            if (!read_to || !worker_->wait_for_room(*read_to)) return;
           }
           worker_->release();
         }

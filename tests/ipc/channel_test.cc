@@ -185,8 +185,9 @@ TEST_F(ChannelTest, EndsTheWorkersWaitWhenTheEngineIsGone) {
 
 TEST_F(ChannelTest, EndsTheWaitForRoomWhenTheEngineIsGone) {
   while (push(*worker_, 1, bytes_of("filling"))) continue;
+  const auto read_to = worker_->publish_full();
   engine_.reset();
-  EXPECT_FALSE(worker_->wait_for_room());
+  EXPECT_FALSE(worker_->wait_for_room(read_to.value()));
 }
 
 TEST_F(ChannelTest, WaitsForRoomUntilTheEngineHasReceived) {
@@ -194,7 +195,8 @@ TEST_F(ChannelTest, WaitsForRoomUntilTheEngineHasReceived) {
   std::thread reader([&] {
     while (receive() != EngineChannel::Received::kRecord) std::this_thread::yield();
   });
-  EXPECT_TRUE(worker_->wait_for_room());  // publishes first, or there would be nothing to receive
+  const auto read_to = worker_->publish_full();  // or there would be nothing to receive
+  EXPECT_TRUE(worker_->wait_for_room(read_to.value()));
   EXPECT_TRUE(push(*worker_, 1, bytes_of("filling")));
   reader.join();
 }

@@ -17,7 +17,8 @@ using dspool::ipc::WorkerChannel;
 bool echo(WorkerChannel& channel, const Record& record) {
   auto place = channel.try_reserve(record.header.length);
   while (!place) {
-    if (!channel.wait_for_room()) return false;
+    const auto read_to = channel.publish_full();
+    if (!read_to || !channel.wait_for_room(*read_to)) return false;
     place = channel.try_reserve(record.header.length);
   }
   if (!record.body.empty()) std::memcpy(place->data(), record.body.data(), record.body.size());

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002, ARG004 - a command takes its session, whether it needs it or not
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +133,74 @@ def test_reports_are_bounded() -> None:
     assert report.message.endswith("...")
 
 
+def test_retryable_may_be_anything_that_is_true_or_not() -> None:
+    class Vague(Shop):
+        def is_retryable(self, error: Exception) -> Any:
+            return re.search("later", str(error))
+
+    host = AdapterHost(Vague())
+    assert host.describe(ValueError("later"), "buy").retryable is True
+    assert host.describe(ValueError("never"), "buy").retryable is False
+
+
 def test_keys_are_struck_out_of_errors() -> None:
     host = AdapterHost(Shop())
     assert host.set_language_model(1, "m", None, "sk-secret", None) is None
     report = host.describe(ValueError("bad key sk-secret"), "buy")
     assert "sk-secret" not in "".join(map(str, report))
     assert "<api_key>" in report.message
+
+
+def host_with_keys(*keys: str) -> AdapterHost:
+    host = AdapterHost(Shop())
+    for version, key in enumerate(keys, start=1):
+        assert host.set_language_model(version, "m", None, key, None) is None
+    return host
+
+
+@pytest.mark.parametrize("key", ["exception", "ValueError", "python"])
+def test_a_key_leaves_the_words_alone_that_callers_act_on(key: str) -> None:
+    report = host_with_keys(key).describe(ValueError(), "buy")
+    assert (report.category, report.code) == ("python", "exception")
+    assert report.exception_type == "ValueError"
+
+
+def test_a_key_in_a_traceback_is_struck_out() -> None:
+    error = raised(lambda: int("sk-secret"))
+    report = host_with_keys("sk-secret").describe(error, "buy")
+    assert "<api_key>" in report.traceback
+    assert "sk-secret" not in report.traceback
+
+
+def test_a_short_key_is_no_secret() -> None:
+    report = host_with_keys("none", "1234567").describe(ValueError("none of 1234567"), "buy")
+    assert report.message == "ValueError: none of 1234567"
+    report = host_with_keys("12345678").describe(ValueError("none of 12345678"), "buy")
+    assert report.message == "ValueError: none of <api_key>"
+
+
+def test_a_key_that_begins_another_leaves_no_part_of_it() -> None:
+    for keys in (["sk-secret", "sk-secret-two"], ["sk-secret-two", "sk-secret"]):
+        report = host_with_keys(*keys).describe(ValueError("bad key sk-secret-two"), "buy")
+        assert report.message == "ValueError: bad key <api_key>"
+
+
+# Wherever a text is cut, no part of a key is left at its end.
+def test_keys_are_struck_out_before_texts_are_cut() -> None:
+    host = host_with_keys("sk-secret")
+    for padding in range(8 * 1024 - 32, 8 * 1024 + 1):
+        report = host.describe(CommandError("x" * padding + "sk-secret"), "buy")
+        assert "sk-" not in report.message
+    for padding in range(16 * 1024 - 40, 16 * 1024 + 1):
+        report = host.describe(ValueError("sk-secret" + "x" * padding), "buy")
+        assert not re.search("(secret|ecret|cret|ret|et)x", report.traceback)
+
+
+def test_a_refusal_of_arguments_hides_keys_too() -> None:
+    error = raised(Shop().buy, Session(), **{"sk-secret": 1}).with_traceback(None)
+    report = host_with_keys("sk-secret").describe(error, "buy")
+    assert report.code == "invalid_arguments"
+    assert "'<api_key>'" in report.message
 
 
 def test_a_language_model_hides_its_key() -> None:

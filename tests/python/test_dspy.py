@@ -64,20 +64,39 @@ def test_a_session_remembers_its_turns(adapter: Dspy, server: LmServer) -> None:
 def test_history_can_be_left_out(adapter: Dspy, server: LmServer) -> None:
     session = Session("s")
     adapter.predict(session, question="first")
-    adapter.predict(session, question="second", history=False)
+    adapter.predict(session, question="second", _history=False)
     assert len(contents(server.requests[1], "assistant")) == 0
     assert len(session["history"]) == 2
+
+
+def test_an_input_may_be_called_history(adapter: Dspy, server: LmServer) -> None:
+    session = Session("s")
+    for before in ("what was said before", True):
+        adapter.predict(session, question="why", history=before)
+    first, second = server.requests
+    assert "what was said before" in contents(first, "user")[-1]
+    assert "[[ ## history ## ]]\nTrue" in contents(second, "user")[-1]
+    assert "what was said before" in contents(second, "user")[0]
+    assert "answer to why" in contents(second, "assistant")[0]
+
+
+def test_an_output_may_be_called_history(adapter: Dspy, server: LmServer) -> None:
+    session = Session("s")
+    for number in range(2):
+        outputs = adapter.predict(session, signature="topic -> history", topic=f"topic {number}")
+        assert outputs == {"history": f"history to topic {number}"}
+    assert "history to topic 0" in contents(server.requests[1], "assistant")[0]
 
 
 def test_what_is_remembered_is_bounded(adapter: Dspy) -> None:
     session = Session("s")
     for number in range(25):
-        adapter.predict(session, question=f"question {number}", history=False)
+        adapter.predict(session, question=f"question {number}", _history=False)
     assert [turn["inputs"]["question"] for turn in session["history"]] == [
         f"question {number}" for number in range(5, 25)
     ]
     for _ in range(5):
-        adapter.predict(session, question="long " * 2000, history=False)
+        adapter.predict(session, question="long " * 2000, _history=False)
     assert len(encode(session["history"])) <= 32 * 1024
     assert session["history"]
 
@@ -181,6 +200,9 @@ def test_inputs_must_be_those_of_the_signature(adapter: Dspy) -> None:
     adapter.create_program(session, "qa", "question -> answer")
     assert refusal(adapter.execute_program, session, "qa", {"q": "why"}).code == "invalid_inputs"
     assert refusal(adapter.predict, session).code == "invalid_inputs"
+    assert refusal(adapter.predict, session, answer="42").code == "invalid_inputs"
+    assert refusal(adapter.predict, session, question="why", c=None).code == "invalid_inputs"
+    assert refusal(adapter.predict, session, "q, c -> a", q="why", c=None).code == "invalid_inputs"
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(429, True), (500, True), (401, False)])

@@ -80,6 +80,20 @@ def test_says_what_is_wrong(signature: Any, why: str) -> None:
     assert error.value.code == "invalid_signature"
 
 
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"answer": "42"}, "answer is what the output is called"),
+        ({"question": "why", "context": None}, "context is null: leave it out"),
+    ],
+)
+def test_says_which_inputs_cannot_be_asked(inputs: dict[str, Any], why: str) -> None:
+    with pytest.raises(CommandError) as error:
+        of_inputs(inputs)
+    assert why in str(error.value)
+    assert error.value.code == "invalid_inputs"
+
+
 def test_a_question_of_bytes_is_refused() -> None:
     with pytest.raises(CommandError, match="has the type 'bytes'"):
         of_inputs({"image": b"raw"})
@@ -92,7 +106,7 @@ def test_a_question_of_bytes_is_refused() -> None:
         ({"n": 1, "text": "t", "extra": 1}, "not in the signature: extra"),
         ({"n": "1", "text": "t"}, "n is of type str, not int"),
         ({"n": True, "text": "t"}, "n is of type bool, not int"),
-        ({"n": 1, "text": None}, "text is of type NoneType, not str"),
+        ({"n": 1, "text": None}, "text is null, not str"),
     ],
 )
 def test_says_which_inputs_do_not_fit(inputs: dict[str, Any], why: str) -> None:

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ctime>
+#include <map>
 #include <set>
 
 #include "ipc/layout.h"
@@ -17,10 +17,6 @@ using ::testing::StartsWith;
 
 std::vector<std::uint8_t> args(const std::string& key, const std::string& value) {
   return flex_map([&](flexbuffers::Builder& map) { map.String(key.c_str(), value); });
-}
-
-std::vector<std::uint8_t> size_args(std::size_t size) {
-  return flex_map([&](flexbuffers::Builder& map) { map.UInt("size", size); });
 }
 
 TEST(WorkerCallTest, EchoesEveryKindOfValue) {
@@ -102,14 +98,37 @@ TEST(WorkerCallTest, AnonymousCallsShareNothing) {
 TEST(WorkerCallTest, TellsTheTimeLeft) {
   WorkerHarness worker;
   EXPECT_TRUE(worker.call(Call{.command = "time_left"}).result().IsNull());
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const auto in_an_hour = (static_cast<std::uint64_t>(now.tv_sec) + 3600) * 1'000'000'000;
+  const std::uint64_t in_an_hour = monotonic_ns() + 3600ULL * 1'000'000'000;
   const double left =
       worker.call(Call{.command = "time_left", .deadline_ns = in_an_hour}).result().AsDouble();
   EXPECT_GT(left, 3000);
   EXPECT_LE(left, 3600);
-  EXPECT_EQ(worker.call(Call{.command = "time_left", .deadline_ns = 1}).result().AsDouble(), 0);
+}
+
+TEST(WorkerCallTest, DoesNotBeginWhatHasExpired) {
+  WorkerHarness worker;
+  for (const char* command : {"keep_session", "no_such_command"}) {
+    const Reply reply = worker.call(Call{.command = command, .deadline_ns = 1});
+    EXPECT_EQ(reply.response().status(), wire::Status::cancelled);
+    EXPECT_EQ(reply.response().result(), nullptr);
+    EXPECT_EQ(reply.response().error(), nullptr);
+    EXPECT_EQ(reply.response().delta(), nullptr);
+  }
+  EXPECT_EQ(worker.call(Call{.command = "keep_session"}).result_json(), "[  ]") << "it ran";
+}
+
+// What lies behind a long command may have expired when its turn comes.
+TEST(WorkerCallTest, DoesNotBeginWhatExpiredInTheRing) {
+  WorkerHarness worker;
+  const std::uint64_t soon_ns = monotonic_ns() + 300'000'000;
+  worker.send(
+      Call{.command = "time_left", .args = uint_args("at_ns", soon_ns), .deadline_ns = soon_ns});
+  const std::uint64_t behind = worker.send(Call{.command = "keep_session", .deadline_ns = soon_ns});
+  EXPECT_EQ(worker.receive().result().AsDouble(), 0) << "begun in time, so it ends";
+  const Reply reply = worker.receive();
+  EXPECT_EQ(reply.request_id, behind);
+  EXPECT_EQ(reply.response().status(), wire::Status::cancelled);
+  EXPECT_EQ(worker.call(Call{.command = "keep_session"}).result_json(), "[  ]") << "it ran";
 }
 
 TEST(WorkerCallTest, PrintsReachTheLogAndNotTheChannel) {
@@ -153,14 +172,21 @@ TEST(WorkerCallTest, RunsAsManyAtOnceAsItMay) {
 }
 
 TEST(WorkerCallTest, WaitsForRoomInTheResponseRing) {
-  WorkerHarness worker({.ring_bytes = ipc::kMinRingBytes});
-  constexpr std::size_t kSize = ipc::kValueLimitBytes - 1024;
-  constexpr std::size_t kCalls = 3 * ipc::kMinRingBytes / kSize;
-  for (std::size_t i = 0; i < kCalls; ++i) {
-    worker.send(Call{.command = "return_bytes", .args = size_args(kSize)});
-  }
-  for (std::size_t i = 0; i < kCalls; ++i) {
-    EXPECT_EQ(worker.receive().result().AsBlob().size(), kSize);
+  for (const std::uint32_t threads : {1U, 4U}) {
+    WorkerHarness worker({.max_in_flight = threads, .ring_bytes = ipc::kMinRingBytes});
+    constexpr std::size_t kLong = ipc::kValueLimitBytes - 1024;
+    constexpr std::size_t kCalls = 6 * ipc::kMinRingBytes / kLong;
+    std::map<std::uint64_t, std::size_t> expected;
+    for (std::size_t i = 0; i < kCalls; ++i) {
+      const std::size_t size = i % 2 == 0 ? kLong : 0;
+      expected[worker.send(Call{.command = "return_bytes", .args = uint_args("size", size)})] =
+          size;
+    }
+    for (std::size_t i = 0; i < kCalls; ++i) {
+      const Reply reply = worker.receive();
+      EXPECT_EQ(reply.result().AsBlob().size(), expected.at(reply.request_id));
+      expected.erase(reply.request_id);
+    }
   }
 }
 
@@ -255,8 +281,8 @@ TEST(WorkerErrorTest, NamesTheWayToAFieldThatCannotBeKept) {
 
 TEST(WorkerErrorTest, TellsThatAResultIsTooLarge) {
   WorkerHarness worker;
-  const Reply reply =
-      worker.call(Call{.command = "return_bytes", .args = size_args(ipc::kValueLimitBytes)});
+  const Reply reply = worker.call(
+      Call{.command = "return_bytes", .args = uint_args("size", ipc::kValueLimitBytes)});
   EXPECT_EQ(reply.error().category()->str(), "communication");
   EXPECT_EQ(reply.error().code()->str(), "result_too_large");
   EXPECT_THAT(reply.error().message()->str(), HasSubstr(std::to_string(ipc::kValueLimitBytes)));

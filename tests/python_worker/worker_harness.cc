@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <span>
 #include <stdexcept>
 
@@ -107,6 +108,17 @@ std::vector<std::uint8_t> flex_value(const Fill& add) {
   add(builder);
   builder.Finish();
   return builder.GetBuffer();
+}
+
+std::vector<std::uint8_t> uint_args(const char* name, std::uint64_t value) {
+  return flex_map([&](flexbuffers::Builder& map) { map.UInt(name, value); });
+}
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 const wire::Response& Reply::response() const {

@@ -22,6 +22,10 @@ namespace dspool::python {
 using Fill = std::function<void(flexbuffers::Builder&)>;
 std::vector<std::uint8_t> flex_map(const Fill& fill = [](flexbuffers::Builder&) {});
 std::vector<std::uint8_t> flex_value(const Fill& add);
+std::vector<std::uint8_t> uint_args(const char* name, std::uint64_t value);
+
+// Now, on the clock of deadlines.
+std::uint64_t monotonic_ns();
 
 struct Call {
   std::string command{};

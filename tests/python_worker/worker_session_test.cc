@@ -232,6 +232,26 @@ TEST(WorkerSessionTest, AFailedCommandThatTouchedNothingLeavesTheSessionWarm) {
   EXPECT_EQ(worker.call(read).result().AsInt64(), 1);
 }
 
+TEST(WorkerSessionTest, ACancelledRequestLeavesTheSessionWarm) {
+  WorkerHarness worker;
+  Call read{.command = "read",
+            .args = key_args("n"),
+            .session = "s",
+            .version = 1,
+            .state_id = 1,
+            .state = {{{"n", number(1)}}}};
+  worker.call(read);
+  const Call expired{.command = "put",
+                     .args = value_args("n", 2),
+                     .session = "s",
+                     .version = 2,
+                     .state_id = 2,
+                     .deadline_ns = 1};
+  EXPECT_EQ(worker.call(expired).response().status(), wire::Status::cancelled);
+  read.state.reset();
+  EXPECT_EQ(worker.call(read).result().AsInt64(), 1);
+}
+
 TEST(WorkerSessionTest, AKeyThatCannotBeSentIsNamed) {
   WorkerHarness worker;
   const Reply reply = worker.call(

@@ -105,6 +105,35 @@ TEST(WorkerEndTest, DiesWithTheEngine) {
   EXPECT_TRUE(worker.wait_for_end().signalled);
 }
 
+// A thread whose loop fails owes an answer, which only a death can tell; neither other commands
+// nor the adapter's own threads may delay it.
+void expect_death(WorkerHarness& worker) {
+  const ipc::ExitStatus status = worker.wait_for_end();
+  EXPECT_FALSE(status.signalled);
+  EXPECT_EQ(status.code, 1);
+}
+
+TEST(WorkerEndTest, DiesWhenItsLoopFails) {
+  WorkerHarness worker({.adapter = "worker_adapters:BreaksItsLoop"});
+  worker.send(Call{.command = "break_loop"});
+  expect_death(worker);
+}
+
+TEST(WorkerEndTest, DiesWhenTheLoopOfOneThreadFails) {
+  WorkerHarness worker({.adapter = "worker_adapters:BreaksItsLoop", .max_in_flight = 4});
+  for (int i = 0; i < 3; ++i) worker.send(Call{.command = "wait"});
+  worker.send(Call{.command = "break_loop"});
+  expect_death(worker);
+}
+
+TEST(WorkerEndTest, DiesWhenALoopFailsWhileItDrains) {
+  WorkerHarness worker({.adapter = "worker_adapters:BreaksItsLoop", .max_in_flight = 2});
+  const std::uint64_t soon_ns = monotonic_ns() + 200'000'000;
+  worker.send(Call{.command = "break_loop", .args = uint_args("at_ns", soon_ns)});
+  worker.send(wire::MessageType::drain);
+  expect_death(worker);
+}
+
 TEST(WorkerEndTest, LeavesCtrlCToTheEngine) {
   WorkerHarness worker;
   ASSERT_EQ(::kill(worker.process().pid(), SIGINT), 0);

@@ -60,24 +60,27 @@ def _serve(channel: Channel, host: AdapterHost, hello: Hello) -> bool:
     """Runs commands on `max_in_flight` threads; False: the engine is gone."""
     loop = RequestLoop(channel, host, Session, host.commands, hello.session_cache)
     others = [
-        threading.Thread(target=_serve_beside, args=(loop,), name=f"command-{number}", daemon=True)
+        threading.Thread(target=_run, args=(loop,), name=f"command-{number}", daemon=True)
         for number in range(1, hello.max_in_flight)
     ]
     for thread in others:
         thread.start()
-    drained = loop.serve()
+    drained = _run(loop)
     for thread in others:
         thread.join()
     return drained
 
 
-def _serve_beside(loop: RequestLoop) -> None:
+def _run(loop: RequestLoop) -> bool:
     try:
-        loop.serve()
+        return loop.serve()
     except BaseException:
-        # Its request would never be answered: the engine has to see a death.
-        traceback.print_exc()
-        os._exit(1)
+        # Its request would never be answered: the engine has to see a death, at once, also while it
+        # drains the worker and whatever threads the adapter has.
+        try:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
 
 
 def _start_report(adapter: str, error: BaseException) -> ErrorReport:

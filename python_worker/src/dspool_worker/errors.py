@@ -8,6 +8,7 @@ from typing import NamedTuple
 _MESSAGE_LIMIT_BYTES = 8 * 1024
 _TRACEBACK_LIMIT_BYTES = 16 * 1024
 _WORD_LIMIT_BYTES = 256
+_SHORTEST_SECRET = 8
 
 
 class CommandError(Exception):
@@ -26,7 +27,11 @@ class CommandError(Exception):
 
 
 class ErrorReport(NamedTuple):
-    """An error as the engine is told of it. Every text is bounded, so that it fits a record."""
+    """An error as the engine is told of it. Every text is bounded, so that it fits a record.
+
+    `category`, `code` and `exception_type` are words that callers act on; `message` and `traceback`
+    are for people, and the only ones out of which secrets are struck.
+    """
 
     category: str
     code: str
@@ -36,9 +41,33 @@ class ErrorReport(NamedTuple):
     retryable: bool = False
 
 
-def refusal(code: str, message: str, *, category: str = "python") -> ErrorReport:
+class Secrets:
+    """Language models' keys, to be struck out of what is told of errors.
+
+    What is shorter than 8 characters is no secret, and often a word that stands elsewhere: servers
+    of one's own take keys like `none`.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+
+    def add(self, key: str) -> None:
+        if len(key) >= _SHORTEST_SECRET and key not in self._keys:
+            # The longest first, or a key that begins like another would leave its end behind.
+            self._keys = sorted([*self._keys, key], key=len, reverse=True)
+
+    def strike_from(self, text: str) -> str:
+        for key in self._keys:
+            text = text.replace(key, "<api_key>")
+        return text
+
+
+_NO_SECRETS = Secrets()
+
+
+def refusal(code: str, message: str, *, secrets: Secrets = _NO_SECRETS) -> ErrorReport:
     """A report of what the worker itself refuses."""
-    return ErrorReport(category, code, _clip(message, _MESSAGE_LIMIT_BYTES))
+    return ErrorReport("python", code, _clip(secrets.strike_from(message), _MESSAGE_LIMIT_BYTES))
 
 
 def report_exception(
@@ -48,16 +77,19 @@ def report_exception(
     code: str = "exception",
     message: str | None = None,
     retryable: bool = False,
+    secrets: Secrets = _NO_SECRETS,
 ) -> ErrorReport:
     """A report of an exception; its traceback begins where the worker called the adapter."""
+    # Secrets are struck out before a text is clipped, which could leave a part of one.
+    text = secrets.strike_from(summary(error) if message is None else message)
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     return ErrorReport(
         category=category,
         code=_clip(code, _WORD_LIMIT_BYTES),
-        message=_clip(summary(error) if message is None else message, _MESSAGE_LIMIT_BYTES),
+        message=_clip(text, _MESSAGE_LIMIT_BYTES),
         exception_type=_clip(type(error).__qualname__, _WORD_LIMIT_BYTES),
-        traceback=_clip_front("".join(lines), _TRACEBACK_LIMIT_BYTES),
-        retryable=retryable,
+        traceback=_clip_front(secrets.strike_from("".join(lines)), _TRACEBACK_LIMIT_BYTES),
+        retryable=bool(retryable),
     )
 
 

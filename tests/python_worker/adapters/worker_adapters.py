@@ -2,9 +2,12 @@
 
 import sys
 import threading
+import time
 from typing import Any
 
 from dspool_worker import Adapter, CommandError, LanguageModel, Session
+from dspool_worker.errors import ErrorReport
+from dspool_worker.host import AdapterHost
 
 
 class Commands(Adapter):
@@ -75,7 +78,8 @@ class Commands(Adapter):
         self.kept.append(session)
         return earlier
 
-    def time_left(self, session: Session, /) -> float | None:
+    def time_left(self, session: Session, /, at_ns: int = 0) -> float | None:
+        _wait_until(at_ns)
         return session.time_left()
 
     def session_id(self, session: Session, /) -> str:
@@ -135,6 +139,22 @@ class Raises(Adapter):
         pass
 
 
+class BreaksItsLoop(Adapter):
+    """Makes the loop itself raise, where an error should be put into words."""
+
+    def start(self) -> None:
+        # Of the kind that Python waits for before it exits.
+        threading.Thread(target=threading.Event().wait).start()
+
+    def break_loop(self, session: Session, /, at_ns: int = 0) -> None:
+        _wait_until(at_ns)
+        AdapterHost.describe = lambda *_: ErrorReport(None, None, None)
+        raise RuntimeError
+
+    def wait(self, session: Session, /) -> None:
+        threading.Event().wait()
+
+
 class WithoutCommands(Adapter):
     def _hidden(self, session: Session, /) -> None:
         pass
@@ -142,6 +162,11 @@ class WithoutCommands(Adapter):
 
 class NoAdapter:
     pass
+
+
+def _wait_until(monotonic_ns: int) -> None:
+    while time.monotonic_ns() <= monotonic_ns:
+        time.sleep(0.001)
 
 
 def _use(kept: Any) -> Exception:

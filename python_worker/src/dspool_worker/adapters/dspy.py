@@ -59,13 +59,13 @@ class Dspy(Adapter):
         session: Session,
         /,
         signature: str | dict[str, Any] | None = None,
-        history: bool = True,
+        _history: bool = True,
         **inputs: Any,
     ) -> dict[str, Any]:
         """Asks the language model; returns the signature's outputs, by default `answer`.
 
-        In a session the turn is remembered, and the earlier ones go along unless `history` is
-        False.
+        In a session the turn is remembered, and the earlier ones go along unless `_history` is
+        False; it begins as no input may, so that an input can be called `history`.
         """
         if not inputs:
             raise CommandError(
@@ -75,7 +75,7 @@ class Dspy(Adapter):
         spec = signatures.of_inputs(inputs) if signature is None else signatures.parse(signature)
         signatures.check_inputs(spec, inputs)
         turns = session.get("history", [])
-        earlier = [{**turn["inputs"], **turn["outputs"]} for turn in turns] if history else []
+        earlier = [{**turn["inputs"], **turn["outputs"]} for turn in turns] if _history else []
         outputs = self._run(session, "predict", spec, inputs, earlier)
         if session.id:
             session["history"] = _bounded([*turns, {"inputs": inputs, "outputs": outputs}])
@@ -158,11 +158,9 @@ class Dspy(Adapter):
         left = session.time_left()
         if left is not None:
             lm = lm.copy(timeout=_timeout_s(left))
-        # A field called history is the caller's own.
-        with_history = bool(earlier) and all(f.name != "history" for f in spec.inputs)
-        if with_history:
-            inputs = {**inputs, "history": dspy.History(messages=earlier)}
-        module = self._live_module(program_type, spec, with_history)
+        if earlier:
+            inputs = {**inputs, _history_field(spec): dspy.History(messages=earlier)}
+        module = self._live_module(program_type, spec, with_history=bool(earlier))
         with dspy.context(lm=lm, disable_history=True, trace=None):
             prediction = module(**inputs)
         return dict(prediction.items())
@@ -201,8 +199,16 @@ def _build_module(program_type: str, record: str, with_history: bool) -> dspy.Mo
         fields[field.name] = (signatures.TYPES[field.type], dspy.OutputField(**_described(field)))
     built = dspy.Signature(fields, spec.description or None, signature_name=spec.name)
     if with_history:
-        built = built.append("history", dspy.InputField(), dspy.History)
+        built = built.append(_history_field(spec), dspy.InputField(), dspy.History)
     return _MODULES[program_type](built)
+
+
+def _history_field(spec: Signature) -> str:
+    # DSPy knows it by its type and never shows its name; fields called history are the caller's.
+    name = "history"
+    while any(field.name == name for field in (*spec.inputs, *spec.outputs)):
+        name += "_"
+    return name
 
 
 def _described(field: signatures.Field) -> dict[str, str]:

@@ -80,7 +80,17 @@ def parse(signature: object) -> Signature:
 
 
 def of_inputs(inputs: Mapping[str, Any]) -> Signature:
-    """The signature of a question that came without one: its inputs, and one answer."""
+    """The signature of a question that came without one: its inputs, and one answer.
+
+    CommandError `invalid_inputs` says which of them cannot be one.
+    """
+    if "answer" in inputs:
+        raise _do_not_fit(
+            "answer is what the output is called: call the input otherwise, or pass a signature"
+        )
+    nulls = [name for name, value in inputs.items() if value is None]
+    if nulls:
+        raise _do_not_fit(f"{', '.join(nulls)} is null: leave it out, or give it a value")
     fields = tuple(_field(name, type(value).__name__) for name, value in inputs.items())
     return parse(Signature(fields, (Field("answer"),), name="Question").record())
 
@@ -91,7 +101,7 @@ def check_inputs(signature: Signature, inputs: Mapping[str, Any]) -> None:
     missing = sorted(known.keys() - inputs.keys())
     unknown = sorted(inputs.keys() - known.keys())
     wrong = [
-        f"{name} is of type {type(inputs[name]).__name__}, not {field.type}"
+        f"{name} is {_type_of(inputs[name])}, not {field.type}"
         for name, field in known.items()
         if name in inputs and not _is_of_type(inputs[name], field.type)
     ]
@@ -100,7 +110,7 @@ def check_inputs(signature: Signature, inputs: Mapping[str, Any]) -> None:
     if unknown:
         wrong.append(f"not in the signature: {', '.join(unknown)}")
     if wrong:
-        raise CommandError(f"the inputs do not fit: {'; '.join(wrong)}", code="invalid_inputs")
+        raise _do_not_fit("; ".join(wrong))
 
 
 def _parse_text(text: str) -> Signature:
@@ -174,6 +184,14 @@ def _is_of_type(value: object, type_name: str) -> bool:
     expected = type_name.partition("[")[0]
     actual = type(value).__name__
     return actual == expected or (actual == "int" and expected == "float")
+
+
+def _type_of(value: object) -> str:
+    return "null" if value is None else f"of type {type(value).__name__}"
+
+
+def _do_not_fit(why: str) -> CommandError:
+    return CommandError(f"the inputs do not fit: {why}", code="invalid_inputs")
 
 
 def _invalid(why: str) -> CommandError:
