@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/latencies.h"
 #include "bench/workload.h"
 #include "engine/session/record.h"
 #include "engine/worker/codec.h"
@@ -38,7 +39,7 @@ void BM_Codec_Encode(benchmark::State& state) {
   const session::Record record;
   worker::RequestEncoder encoder;
   std::uint64_t request_id = 0;
-  for (auto _ : state) {
+  Latencies::time_in_batches(state, [&] {
     const auto body = encoder.encode({.request_id = ++request_id,
                                       .command = "echo",
                                       .args = args.bytes(),
@@ -47,24 +48,22 @@ void BM_Codec_Encode(benchmark::State& state) {
                                       .state = &record,
                                       .deadline = {}});
     benchmark::DoNotOptimize(body.data());
-  }
-  state.SetItemsProcessed(state.iterations());
+  });
 }
 BENCHMARK(BM_Codec_Encode);
 
 void BM_Codec_Decode(benchmark::State& state) {
   const std::vector<std::byte> body = encode_response(five_fields());
   worker::Outcome outcome;
-  for (auto _ : state) {
+  Latencies::time_in_batches(state, [&] {
     if (!worker::decode_response(body, kAnyEpoch, outcome)) {
       state.SkipWithError("it does not verify");
-      break;
+      return;
     }
     // As the dispatcher takes it: the result is the caller's, and the next one needs a new buffer.
     Value answer = Value::from_verified(std::move(outcome.result));
     benchmark::DoNotOptimize(answer);
-  }
-  state.SetItemsProcessed(state.iterations());
+  });
 }
 BENCHMARK(BM_Codec_Decode);
 

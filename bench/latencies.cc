@@ -5,8 +5,9 @@
 
 namespace dspool::bench {
 
-Latencies::Latencies(const benchmark::State& state, std::size_t more)
-    : ns_(static_cast<std::size_t>(state.max_iterations) + more) {}
+Latencies::Latencies(const benchmark::State& state, std::size_t more,
+                     benchmark::IterationCount batch)
+    : ns_(static_cast<std::size_t>(state.max_iterations / batch) + more), batch_(batch) {}
 
 void Latencies::report(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
@@ -19,7 +20,7 @@ void Latencies::report(benchmark::State& state) {
 
 double Latencies::percentile_us(double fraction) const {
   const auto rank = static_cast<std::size_t>(std::ceil(fraction * static_cast<double>(count_)));
-  return static_cast<double>(ns_[rank == 0 ? 0 : rank - 1]) / 1000;
+  return static_cast<double>(ns_[rank == 0 ? 0 : rank - 1]) / static_cast<double>(batch_) / 1000;
 }
 
 }  // namespace dspool::bench

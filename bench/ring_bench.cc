@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "bench/latencies.h"
 #include "ipc/layout.h"
 #include "ipc/ring.h"
 
@@ -33,7 +34,7 @@ void BM_Ring_PushPop(benchmark::State& state) {
   ipc::Producer producer(tail.value, head.value, bytes);
   ipc::Consumer consumer(head.value, tail.value, bytes);
   std::vector<std::byte> received;
-  for (auto _ : state) {
+  Latencies::time_in_batches(state, [&] {
     const auto place = producer.try_reserve(length);
     std::memcpy(place->data(), body.data(), length);
     producer.commit(1, 1);
@@ -43,8 +44,7 @@ void BM_Ring_PushPop(benchmark::State& state) {
     consumer.release();
     benchmark::DoNotOptimize(received.data());
     benchmark::ClobberMemory();
-  }
-  state.SetItemsProcessed(state.iterations());
+  });
   state.SetBytesProcessed(state.iterations() * length);
 }
 BENCHMARK(BM_Ring_PushPop)->ArgName("bytes")->Arg(64)->Arg(1024);

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/latencies.h"
 #include "bench/workload.h"
 #include "engine/session/hot_allocator.h"
 #include "engine/session/session.h"
@@ -92,16 +93,12 @@ void find_all(benchmark::State& state) {
   const auto& table = table_of<Table>(sessions);
   const std::vector<std::string> ids = shuffled_ids(sessions);
   std::size_t next = 0;
-  for (auto _ : state) {
+  Latencies::time_in_batches(state, [&] {
     auto found = table.find(ids[next]);
-    if (!found) {
-      state.SkipWithError("a session is missing");
-      break;
-    }
+    if (!found) state.SkipWithError("a session is missing");
     benchmark::DoNotOptimize(found);
     next = next + 1 == sessions ? 0 : next + 1;
-  }
-  state.SetItemsProcessed(state.iterations());
+  });
 }
 
 void BM_BareTable_Find(benchmark::State& state) { find_all<BareTable>(state); }

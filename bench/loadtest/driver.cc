@@ -85,7 +85,13 @@ void Driver::submit(const Start& start, Elapsed now) {
   ++progress_.outstanding;
   if (start.measured && !first_start_) first_start_ = start.intended;
   target_.submit(workload_.session_ids[start.session], workload_.command, workload_.args(start),
-                 leave_in(inbox_, slot), options_.call);
+                 leave_in(inbox_, slot), call_options());
+}
+
+CallOptions Driver::call_options() {
+  CallOptions call = options_.call;
+  if (call.max_retries > 0) call.idempotency_key = fmt::format("{}-{}", options_.seed, keys_++);
+  return call;
 }
 
 void Driver::take(Inbox::Ended& ended) {

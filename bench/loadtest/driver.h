@@ -26,7 +26,9 @@ struct Progress {
 };
 
 struct DriverOptions {
+  // With retries, each operation has an idempotency key of its own: "<seed>-<number>".
   CallOptions call = {};
+  std::uint64_t seed = 1;
   // How long a call may take: its timeout, and a bound.
   std::chrono::milliseconds patience{40'000};
   // Called on the driver's thread.
@@ -56,6 +58,7 @@ class Driver {
   void give_up(Elapsed now);
   void end(const Outstanding& operation, Elapsed at, Result<Answer>& result);
   void check(const Outstanding& operation, const Answer& answer);
+  [[nodiscard]] CallOptions call_options();
   [[nodiscard]] Elapsed elapsed() const { return Inbox::Clock::now() - began_; }
 
   Target& target_;
@@ -66,6 +69,7 @@ class Driver {
   Inbox::Clock::time_point began_;
   std::vector<Outstanding> slots_;
   std::vector<std::uint32_t> free_slots_;
+  std::uint64_t keys_ = 0;              // given out so far
   std::optional<Elapsed> first_start_;  // of what is measured
   Elapsed last_end_{0};
   Progress progress_;

@@ -71,9 +71,12 @@ void Killer::stop() {
 
 void Killer::run() {
   while (wait_for_turn()) {
-    if (!wait_until_all_are_ready()) return;
-    const std::optional<Kill> kill = kill_random_worker();
-    if (kill && on_kill_) on_kill_(*kill);
+    std::optional<Kill> kill;
+    while (!kill) {
+      if (!wait_until_all_are_ready()) return;
+      kill = kill_random_worker();
+    }
+    if (on_kill_) on_kill_(*kill);
   }
 }
 

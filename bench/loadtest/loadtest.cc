@@ -75,6 +75,7 @@ DriverOptions driver_options(const Options& options, const Config& config, const
   DriverOptions driver;
   driver.call.timeout = config.operation_timeout;
   driver.call.max_retries = options.max_retries;
+  driver.seed = options.seed;
   driver.patience = config.operation_timeout + kBound;
   driver.on_progress = [&](const Progress& progress) {
     console.show_progress(fraction_of(workload, progress), text_of(progress));
@@ -89,13 +90,14 @@ std::optional<milliseconds> kill_interval(const Options& options) {
 
 }  // namespace
 
-Result<Report> run_loadtest(const Options& options, const std::vector<std::string>& python_path,
+Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>& python_path,
                             const std::atomic<bool>& stop, Console& console) {
+  Result<Config> config = make_config(asked, python_path);
+  if (!config) return tl::unexpected(config.error());
+  const Options options = with_adapter_of(*config, asked);
   if (const Result<void> valid = validate(options); !valid) return tl::unexpected(valid.error());
   Result<Workload> workload = make_workload(options);
   if (!workload) return tl::unexpected(workload.error());
-  Result<Config> config = make_config(options, python_path);
-  if (!config) return tl::unexpected(config.error());
   Result<HistoryFile> history = HistoryFile::open(options.history_file);
   if (!history) return tl::unexpected(history.error());
 
@@ -103,7 +105,7 @@ Result<Report> run_loadtest(const Options& options, const std::vector<std::strin
   Result<Pool> pool = start_pool(options, *config);
   if (!pool) return tl::unexpected(pool.error());
   Engine& engine = *pool->engine;
-  if (!engine.wait_until_ready(config->worker.start_timeout)) {
+  if (!wait_until_ready(engine, config->worker.start_timeout, stop) && !stop.load()) {
     console.line("warning: not all workers became ready; starting with those there are");
   }
 
@@ -121,7 +123,7 @@ Result<Report> run_loadtest(const Options& options, const std::vector<std::strin
     report.tally = driver.run(stop);
   }
   console.clear_progress();
-  engine.wait_until_ready(kReadyAtEnd);
+  wait_until_ready(engine, kReadyAtEnd, stop);
   report.unsettled_sessions = settle(target, *workload, checker);
   for (std::uint32_t i = 0; i < workload->session_ids.size(); ++i) {
     if (checker.touched(i)) ++report.sessions;

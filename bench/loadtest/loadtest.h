@@ -13,8 +13,8 @@
 namespace dspool::loadtest {
 
 // Ends early, with what there is by then, once `stop` is set. Errors: "invalid_options" and
-// "invalid_config" for what cannot be run; those of Engine::start.
-[[nodiscard]] Result<Report> run_loadtest(const Options& options,
+// "invalid_config" for what cannot be run; those of start_pool.
+[[nodiscard]] Result<Report> run_loadtest(const Options& asked,
                                           const std::vector<std::string>& python_path,
                                           const std::atomic<bool>& stop, Console& console);
 

@@ -8,6 +8,10 @@
 namespace dspool::loadtest {
 namespace {
 
+// The configuration's limits.
+constexpr std::uint32_t kMostWorkers = 1024;
+constexpr std::uint32_t kMostInFlight = 256;
+
 constexpr std::uint32_t kMostSessions = 10'000'000;
 constexpr std::uint32_t kMostOutstanding = 100'000;
 constexpr double kHighestRate = 10'000'000;
@@ -26,7 +30,7 @@ struct Conflict {
 Result<void> check_conflicts(const Options& o) {
   const bool trace = !o.trace_file.empty();
   const bool questions = !o.questions_file.empty();
-  const bool own_adapter = o.adapter != "loadtest";
+  const bool own_adapter = o.adapter.value_or("loadtest") != "loadtest";
   const Conflict conflicts[] = {
       {o.rate.has_value(), "--rate", o.concurrency.has_value(), "--concurrency",
        "a load is either open (operations arrive at a rate) or closed (a number is outstanding)"},
@@ -56,6 +60,10 @@ Result<void> check_conflicts(const Options& o) {
                                          conflict.second_name, conflict.why));
     }
   }
+  if (questions && !own_adapter && o.command.empty()) {
+    return invalid_options(
+        "--questions needs --adapter dspy, or --command: which one answers them");
+  }
   if (o.speedup && !trace) return invalid_options("--speedup changes the pace of a --trace");
   if (!o.api_base.empty() && o.model.empty()) {
     return invalid_options("--api-base needs --model, as LiteLLM names it: openai/gpt-4o-mini");
@@ -78,7 +86,11 @@ Result<void> check_ranges(const Options& o) {
   const auto as_double = [](const auto& value) {
     return value ? std::optional(static_cast<double>(*value)) : std::nullopt;
   };
-  return check_range("--sessions", as_double(o.sessions), 1, kMostSessions)
+  return check_range("--workers", as_double(o.workers), 1, kMostWorkers)
+      .and_then([&] {
+        return check_range("--max-in-flight", as_double(o.max_in_flight), 1, kMostInFlight);
+      })
+      .and_then([&] { return check_range("--sessions", as_double(o.sessions), 1, kMostSessions); })
       .and_then([&] { return check_range("--ops", as_double(o.ops), 1, 1e12); })
       .and_then([&] {
         return check_range("--concurrency", as_double(o.concurrency), 1, kMostOutstanding);
@@ -98,15 +110,16 @@ Result<void> check_ranges(const Options& o) {
 }
 
 Result<void> check_adapter(const Options& o) {
-  if (o.adapter == "loadtest" || o.adapter == "dspy") return {};
-  const std::size_t colon = o.adapter.find(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == o.adapter.size()) {
+  const std::string adapter = o.adapter.value_or("loadtest");
+  if (adapter == "loadtest" || adapter == "dspy") return {};
+  const std::size_t colon = adapter.find(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == adapter.size()) {
     return invalid_options(fmt::format(
-        "--adapter must be loadtest, dspy, or package.module:Class, not '{}'", o.adapter));
+        "--adapter must be loadtest, dspy, or package.module:Class, not '{}'", adapter));
   }
   if (o.command.empty()) {
     return invalid_options(
-        fmt::format("--adapter {} needs --command: which of its methods to call", o.adapter));
+        fmt::format("--adapter {} needs --command: which of its methods to call", adapter));
   }
   return {};
 }

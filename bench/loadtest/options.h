@@ -13,13 +13,14 @@ namespace dspool::loadtest {
 
 struct Options {
   // The pool.
-  std::string adapter = "loadtest";  // loadtest, dspy, or package.module:Class
+  // loadtest, dspy, or package.module:Class; by default the configuration's.
+  std::optional<std::string> adapter = {};
   std::optional<std::uint32_t> workers = {};
   std::optional<std::uint32_t> max_in_flight = {};
   std::optional<Affinity> affinity = {};
-  std::string python = {};       // empty: DSPOOL_PYTHON, then the configuration's
-  std::string config_file = {};  // empty: the defaults
-  LogLevel log_level = LogLevel::kWarning;
+  std::string python = {};                 // empty: DSPOOL_PYTHON, then the configuration's
+  std::string config_file = {};            // empty: the defaults
+  std::optional<LogLevel> log_level = {};  // by default the file's; without one, warning
 
   // The load. Closed loop: `concurrency` operations are always outstanding. Open loop: they
   // arrive at `rate` per second, however long they take.
@@ -60,7 +61,8 @@ inline constexpr std::chrono::minutes kDefaultDuration{10};
 // An error that says what is wrong with what was asked for: initialization / "invalid_options".
 [[nodiscard]] tl::unexpected<Error> invalid_options(std::string message);
 
-// Whether the options fit together. Does not look at the files they name.
+// Whether the options fit together. Does not look at the files they name: without an `adapter`,
+// it is taken to be loadtest.
 [[nodiscard]] Result<void> validate(const Options& options);
 
 }  // namespace dspool::loadtest

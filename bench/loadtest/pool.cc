@@ -1,5 +1,6 @@
 #include "bench/loadtest/pool.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
@@ -12,10 +13,21 @@ constexpr std::uint32_t kDspyInFlight = 8;
 // About 150 bytes each.
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 21;
 
+constexpr std::chrono::milliseconds kSlice{100};
+
+constexpr const char* kLoadTest = "dspool_worker.adapters.loadtest:LoadTest";
+constexpr const char* kDspy = "dspool_worker.adapters.dspy:Dspy";
+
 std::string adapter_of(const std::string& name) {
-  if (name == "loadtest") return "dspool_worker.adapters.loadtest:LoadTest";
-  if (name == "dspy") return "dspool_worker.adapters.dspy:Dspy";
+  if (name == "loadtest") return kLoadTest;
+  if (name == "dspy") return kDspy;
   return name;
+}
+
+std::string name_of(const std::string& adapter) {
+  if (adapter == kLoadTest) return "loadtest";
+  if (adapter == kDspy) return "dspy";
+  return adapter;
 }
 
 std::string environment(const char* name) {
@@ -60,6 +72,7 @@ Result<LanguageModel> model_of(const Options& options, Pool& pool) {
 
 Result<Config> make_config(const Options& options, const std::vector<std::string>& python_path) {
   Config config;
+  config.log_level = LogLevel::kWarning;
   if (!options.config_file.empty()) {
     Result<Config> loaded = Config::load(options.config_file);
     if (!loaded) return loaded;
@@ -67,7 +80,7 @@ Result<Config> make_config(const Options& options, const std::vector<std::string
   } else if (options.adapter == "dspy") {
     config.worker.max_in_flight = kDspyInFlight;
   }
-  config.worker.adapter = adapter_of(options.adapter);
+  if (options.adapter) config.worker.adapter = adapter_of(*options.adapter);
   config.worker.python_path.insert(config.worker.python_path.end(), python_path.begin(),
                                    python_path.end());
   const std::string python = options.python.empty() ? environment("DSPOOL_PYTHON") : options.python;
@@ -79,11 +92,16 @@ Result<Config> make_config(const Options& options, const std::vector<std::string
     config.operation_timeout = std::chrono::milliseconds(*options.timeout_ms);
   }
   if (!options.history_file.empty()) config.history_events = kHistoryEvents;
-  config.log_level = options.log_level;
+  if (options.log_level) config.log_level = *options.log_level;
   return config;
 }
 
-Result<Pool> start_pool(const Options& options, Config config) {
+Options with_adapter_of(const Config& config, Options options) {
+  options.adapter = name_of(config.worker.adapter);
+  return options;
+}
+
+Result<Pool> start_pool(const Options& options, const Config& config) {
   Pool pool;
   std::optional<LanguageModel> model;
   if (asks_a_model(options)) {
@@ -91,14 +109,31 @@ Result<Pool> start_pool(const Options& options, Config config) {
     if (!found) return tl::unexpected(found.error());
     model = *std::move(found);
   }
-  Result<std::unique_ptr<Engine>> engine = Engine::start(std::move(config));
+  Result<std::unique_ptr<Engine>> engine = Engine::start(config);
   if (!engine) return tl::unexpected(engine.error());
   pool.engine = *std::move(engine);
+  if (!config.pooling_enabled) {
+    const Result<Answer> refused = pool.engine->execute_anonymous("read", Value());
+    if (!refused) return tl::unexpected(refused.error());
+  }
   if (model) {
-    const Result<void> set = pool.engine->set_lm(*std::move(model));
+    const Result<void> set = pool.engine->set_lm(*model);
     if (!set) return tl::unexpected(set.error());
   }
   return pool;
+}
+
+bool wait_until_ready(Engine& engine, std::chrono::milliseconds patience,
+                      const std::atomic<bool>& stop) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (!stop.load()) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (engine.wait_until_ready(std::clamp(left, std::chrono::milliseconds(0), kSlice)))
+      return true;
+    if (left.count() <= 0) return false;
+  }
+  return false;
 }
 
 }  // namespace dspool::loadtest

@@ -1,9 +1,10 @@
 // The pool under test, and the language model that it asks.
 #pragma once
 
-#include <functional>
+#include <atomic>
+#include <chrono>
 #include <memory>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "bench/loadtest/options.h"
@@ -25,9 +26,17 @@ struct Pool {
 [[nodiscard]] Result<Config> make_config(const Options& options,
                                          const std::vector<std::string>& python_path);
 
+// The same options, with the adapter that the pool will have.
+[[nodiscard]] Options with_adapter_of(const Config& config, Options options);
+
 // The key of an API that is not the offline model comes from the environment, DSPOOL_API_KEY:
 // a command line can be read by everybody on the machine. Errors: those of Engine::start and
-// set_lm; initialization / "invalid_options" without a key.
-[[nodiscard]] Result<Pool> start_pool(const Options& options, Config config);
+// set_lm; initialization / "invalid_options" without a key; with pooling switched off, what every
+// call would get.
+[[nodiscard]] Result<Pool> start_pool(const Options& options, const Config& config);
+
+// Waits until all workers are ready; false after `patience`, or once `stop` is set.
+bool wait_until_ready(Engine& engine, std::chrono::milliseconds patience,
+                      const std::atomic<bool>& stop);
 
 }  // namespace dspool::loadtest

@@ -104,13 +104,17 @@ std::string to_table(const Report& report) {
   fmt::format_to(out, "order        lost {}   duplicated {}   out of order {}   crossed {}\n",
                  verdicts.lost, verdicts.duplicated, verdicts.out_of_order, verdicts.crossed);
   fmt::format_to(out, "             ({})\n", proof_of(report.check));
-  if (report.unsettled_sessions > 0) {
-    fmt::format_to(out,
-                   "warning      {} sessions did not tell their state at the end: for them, "
-                   "only their answers were checked\n",
-                   report.unsettled_sessions);
-  }
   return text;
+}
+
+std::string unproved(const Report& report) {
+  if (report.unsettled_sessions == 0) return {};
+  const std::string_view why =
+      report.check == Check::kCounter
+          ? "did not answer 'read', by which a counter is looked at in the end"
+          : "did not tell their version at the end";
+  return fmt::format("{} of {} sessions {}: for them, only their answers were checked",
+                     report.unsettled_sessions, report.sessions, why);
 }
 
 std::string readable(std::chrono::nanoseconds time) {

@@ -35,6 +35,9 @@ struct Report {
 
 [[nodiscard]] std::string to_table(const Report& report);
 
+// What could not be proved, in a line; empty where all was.
+[[nodiscard]] std::string unproved(const Report& report);
+
 // "12.3 µs", "4.56 ms", "1.23 s"
 [[nodiscard]] std::string readable(std::chrono::nanoseconds time);
 

@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace dspool::loadtest {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAgain{1};
+
+}  // namespace
 
 ClosedLoop::ClosedLoop(std::unique_ptr<SessionPicker> picker, std::uint32_t sessions,
                        std::uint32_t concurrency, Window window)
@@ -76,6 +81,30 @@ std::optional<Start> Replay::next(Elapsed now) {
                .index = index,
                .intended = *at,
                .measured = *at >= window_.warmup};
+}
+
+HeldBack::HeldBack(std::unique_ptr<Schedule> schedule, std::uint64_t limit,
+                   std::function<bool()> open, Elapsed patience)
+    : schedule_(std::move(schedule)), left_(limit), open_(std::move(open)), patience_(patience) {}
+
+std::optional<Start> HeldBack::next(Elapsed now) {
+  look_at_.reset();
+  if (left_ == 0 && is_held(now)) {
+    look_at_ = now + kLookAgain;
+    return std::nullopt;
+  }
+  const std::optional<Start> start = schedule_->next(now);
+  if (start && left_ > 0) --left_;
+  return start;
+}
+
+bool HeldBack::is_held(Elapsed now) {
+  if (!held_since_) held_since_ = now;
+  return now - *held_since_ < patience_ && !open_();
+}
+
+std::optional<Elapsed> HeldBack::next_at() const {
+  return look_at_ ? look_at_ : schedule_->next_at();
 }
 
 }  // namespace dspool::loadtest

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -104,6 +105,30 @@ class Replay : public Schedule {
   double speedup_;
   Window window_;
   std::size_t next_ = 0;
+};
+
+// Another schedule, whose starts from number `limit` on wait until `open` says so: with it, some
+// operations happen after something else has, however few there are. After `patience` they start
+// all the same.
+class HeldBack : public Schedule {
+ public:
+  HeldBack(std::unique_ptr<Schedule> schedule, std::uint64_t limit, std::function<bool()> open,
+           Elapsed patience);
+
+  std::optional<Start> next(Elapsed now) override;
+  void ended(std::uint32_t session) override { schedule_->ended(session); }
+  [[nodiscard]] std::optional<Elapsed> next_at() const override;
+  [[nodiscard]] bool done() const override { return schedule_->done(); }
+
+ private:
+  bool is_held(Elapsed now);
+
+  std::unique_ptr<Schedule> schedule_;
+  std::uint64_t left_;  // starts before it holds back
+  std::function<bool()> open_;
+  Elapsed patience_;
+  std::optional<Elapsed> held_since_;
+  std::optional<Elapsed> look_at_;  // again, while it holds back
 };
 
 }  // namespace dspool::loadtest

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 
 #include "bench/loadtest/options.h"
 
@@ -14,7 +14,12 @@ namespace dspool::loadtest {
 Result<std::string> read_text(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::string text;
+  std::array<char, 4096> block;
+  do {
+    file.read(block.data(), block.size());  // a stream's iterators would throw its errors
+    text.append(block.data(), static_cast<std::size_t>(file.gcount()));
+  } while (file);
   if (!file.is_open() || file.bad()) {
     return invalid_options(fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
   }

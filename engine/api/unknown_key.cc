@@ -31,6 +31,7 @@ constexpr std::array<OldKey, 9> kOldKeys = {{
     {"alert_destinations", kNoAlerts},
 }};
 
+std::string_view first_part(std::string_view key) { return key.substr(0, key.find('.')); }
 std::string_view last_part(std::string_view key) { return key.substr(key.rfind('.') + 1); }
 
 // Levenshtein's.
@@ -52,6 +53,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string advice_on_unknown_key(std::string_view key, std::span<const std::string_view> known) {
+  if (first_part(key) == "circuit_breaker") return std::string(kNoBreaker);
   const auto* const old = std::ranges::find(kOldKeys, last_part(key), &OldKey::name);
   if (old != kOldKeys.end()) return std::string(old->fate);
   const auto nearest = std::ranges::min_element(known, {}, [key](std::string_view candidate) {

@@ -6,8 +6,15 @@
 
 namespace dspool::cli {
 
-// Of all subcommands. A wrong command line is kMisused too.
-enum ExitStatus : int { kDone = 0, kBroken = 1, kMisused = 2, kCouldNotRun = 3 };
+// Of all subcommands. A wrong command line is kMisused too. kUnproved: nothing was seen to be
+// broken, but not everything could be looked at.
+enum ExitStatus : int {
+  kDone = 0,
+  kBroken = 1,
+  kMisused = 2,
+  kCouldNotRun = 3,
+  kUnproved = 4,
+};
 
 void add_loadtest(CLI::App& program, int& status);
 void add_demo(CLI::App& program, int& status);

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <thread>
@@ -15,6 +17,7 @@
 #include "bench/loadtest/killer.h"
 #include "bench/loadtest/pool.h"
 #include "bench/loadtest/report.h"
+#include "bench/loadtest/schedule.h"
 #include "bench/loadtest/settle.h"
 #include "bench/loadtest/workload.h"
 
@@ -27,6 +30,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kReplacement{60'000};
+constexpr milliseconds kKillPatience{10'000};
 constexpr milliseconds kProbe{200};
 constexpr milliseconds kBetweenProbes{20};
 
@@ -119,6 +123,25 @@ void tell_result(const loadtest::Report& report, const std::vector<Dialogue>& di
       loadtest::readable(latencies.max())));
 }
 
+// Says what is missing from a demonstration, if anything is; true where nothing is.
+bool tell_shortcomings(const loadtest::Report& report, bool killed, std::uint64_t total,
+                       Console& console) {
+  std::vector<std::string> shortcomings;
+  if (report.operations() < total) {
+    shortcomings.push_back(
+        fmt::format("it was stopped after {} of {} operations", report.operations(), total));
+  }
+  if (!killed) shortcomings.emplace_back("no worker was killed");
+  if (report.tally.failures > 0) {
+    shortcomings.push_back(fmt::format("{} operations failed", report.tally.failures));
+  }
+  if (!report.verdicts.clean()) shortcomings.emplace_back("the order of a session was broken");
+  if (report.unsettled_sessions > 0) shortcomings.push_back(loadtest::unproved(report));
+  if (shortcomings.empty()) return true;
+  console.line(fmt::format("\nNot shown: {}", fmt::join(shortcomings, "; ")));
+  return false;
+}
+
 }  // namespace
 
 Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::string>& python_path,
@@ -138,7 +161,7 @@ Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::s
   Result<loadtest::Pool> pool = loadtest::start_pool(options, *config);
   if (!pool) return tl::unexpected(pool.error());
   Engine& engine = *pool->engine;
-  engine.wait_until_ready(config->worker.start_timeout);
+  loadtest::wait_until_ready(engine, config->worker.start_timeout, stop);
   const std::set<std::int32_t> first = tell_workers(engine, began, console);
   if (pool->offline_lm) {
     console.line(
@@ -147,11 +170,15 @@ Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::s
   }
 
   const std::uint64_t total = workload->total_operations.value_or(0);
+  std::atomic<bool> killed = false;
+  // The last ones wait for the kill, however few there are.
+  workload->schedule = std::make_unique<loadtest::HeldBack>(
+      std::move(workload->schedule), total / 2 + total / 4, [&] { return killed || stop; },
+      kKillPatience);
   std::vector<Dialogue> dialogues(workload->session_ids.size());
   loadtest::OrderChecker checker(loadtest::rule_of(workload->check), dialogues.size());
   loadtest::EngineTarget target(engine);
   loadtest::Report report;
-  std::atomic<bool> killed = false;
   {
     loadtest::Killer killer(engine, std::nullopt, options.seed, [&](const Kill& kill) {
       killed = true;
@@ -162,6 +189,7 @@ Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::s
     loadtest::DriverOptions driving;
     driving.call.timeout = config->operation_timeout;
     driving.call.max_retries = options.max_retries;
+    driving.seed = options.seed;
     driving.on_ended = [&, ended = std::uint64_t{0}](const loadtest::Start& start,
                                                      const Result<Answer>& result) mutable {
       if (++ended == total / 2) killer.kill_one();
@@ -179,14 +207,15 @@ Result<bool> run_demo(const loadtest::Options& options, const std::vector<std::s
     loadtest::Driver driver(target, *workload, checker, std::move(driving));
     report.tally = driver.run(stop);
     console.clear_progress();
-    if (report.tally.failures == 0) console.line("done        every turn has its answer");
+    if (report.tally.successes == total) console.line("done        every turn has its answer");
   }  // waits for the replacement
   report.unsettled_sessions = settle(target, *workload, checker);
+  report.check = workload->check;
+  report.sessions = dialogues.size();
   report.verdicts = checker.finish();
   tell_sample(dialogues, *workload, dspy, console);
   tell_result(report, dialogues, console);
-  return killed && report.verdicts.clean() && report.unsettled_sessions == 0 &&
-         report.tally.successes == total;
+  return tell_shortcomings(report, killed, total, console);
 }
 
 }  // namespace dspool::cli

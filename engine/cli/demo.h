@@ -13,8 +13,8 @@
 namespace dspool::cli {
 
 // Tells its story line by line. True when all went as it should: a worker was killed, every
-// operation succeeded, and nothing was lost, duplicated, out of order or crossed. Errors: those of
-// Engine::start.
+// operation succeeded, and nothing was lost, duplicated, out of order or crossed; otherwise it says
+// what did not. Errors: those of start_pool.
 [[nodiscard]] Result<bool> run_demo(const loadtest::Options& options,
                                     const std::vector<std::string>& python_path,
                                     const std::atomic<bool>& stop, loadtest::Console& console);

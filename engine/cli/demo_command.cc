@@ -40,14 +40,16 @@ void add_demo(CLI::App& program, int& status) {
   options->workers = kWorkers;
   options->max_retries = kRetries;
   options->log_level = LogLevel::kError;
-  command->add_option("--adapter", options->adapter, "dspy, or loadtest, which needs no DSPy")
+  command
+      ->add_option("--adapter", options->adapter, "dspy, or loadtest, which needs no DSPy [dspy]")
       ->check(CLI::IsMember({"dspy", "loadtest"}))
-      ->capture_default_str();
+      ->type_name("");
   command->add_option("--sessions", options->sessions, "Conversations, of two turns each [200]");
   add_pool_options(*command, *options);
   command->footer(
       "No network and no key are needed: an offline model stands in for a language model.\n"
-      "Exit status: 0 a worker was killed, and nothing was lost.\n"
+      "Exit status: 0 a worker was killed, and nothing was lost; 1 something is said to be \"not\n"
+      "shown\"; 2 the options are wrong; 3 the pool could not be started.\n"
       "\n"
       "Examples:\n"
       "  dspool demo\n"

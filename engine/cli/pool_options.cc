@@ -20,7 +20,7 @@ const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
 void add_pool_options(CLI::App& command, loadtest::Options& options) {
   command
       .add_option("--python", options.python,
-                  "The workers' interpreter, a path; by default $DSPOOL_PYTHON, then --config's")
+                  "The workers' interpreter, a path [$DSPOOL_PYTHON, or /usr/bin/python3]")
       ->type_name("PATH");
   command
       .add_option_function<std::string>(

@@ -182,7 +182,7 @@ Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_
   const auto* ready = verified_root<wire::Ready>(body);
   if (ready == nullptr) return tl::unexpected(Violation("a ready that does not verify"));
   if (ready->epoch() != epoch) return tl::unexpected(Violation("a ready of another epoch"));
-  return ReadyReport{.pid = ready->pid(), .python = std::string(view(ready->python()))};
+  return ReadyReport{.python = std::string(view(ready->python()))};
 }
 
 Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch) {

@@ -36,8 +36,7 @@ template <typename T>
 using Verified = tl::expected<T, Violation>;
 
 struct ReadyReport {
-  std::int32_t pid = 0;
-  std::string python;
+  std::string python;  // its version and the interpreter's path
 };
 
 // REQUIRES of all: `body` is private memory, aligned to 16 bytes.

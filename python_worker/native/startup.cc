@@ -60,9 +60,8 @@ ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
 void send_ready(ipc::WorkerChannel& channel, const std::string& python,
                 const std::vector<std::string>& commands) {
   flatbuffers::FlatBufferBuilder builder;
-  const auto ready =
-      wire::CreateReady(builder, channel.epoch(), ::getpid(), builder.CreateString(python),
-                        builder.CreateVectorOfStrings(commands));
+  const auto ready = wire::CreateReady(builder, channel.epoch(), builder.CreateString(python),
+                                       builder.CreateVectorOfStrings(commands));
   builder.Finish(ready);
   send(channel, wire::MessageType::ready, builder);
 }

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "bench/loadtest/settle.h"
 #include "tests/bench/loadtest/fake_pool.h"
@@ -127,6 +129,21 @@ TEST_F(DriverTest, TellsHowEachOperationEnded) {
   };
   run(increments(closed_loop()));
   EXPECT_EQ(next.size(), kSessions);
+}
+
+TEST_F(DriverTest, NamesEachOperationOnceWhereItMayBeRepeated) {
+  options_.call.max_retries = 1;
+  options_.seed = 7;
+  run(increments(closed_loop()));
+  const std::multiset<std::string> keys = pool_.idempotency_keys();
+  EXPECT_EQ(keys.size(), kSessions * kOps);
+  EXPECT_EQ(std::set(keys.begin(), keys.end()).size(), keys.size());
+  EXPECT_TRUE(keys.contains("7-0"));
+}
+
+TEST_F(DriverTest, NamesNoOperationWhereNoneIsRepeated) {
+  run(increments(closed_loop()));
+  EXPECT_EQ(pool_.idempotency_keys().count(""), kSessions * kOps);
 }
 
 // Each of these is a pool with one broken promise.

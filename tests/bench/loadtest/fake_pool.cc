@@ -51,6 +51,7 @@ void FakePool::submit(std::string_view id, std::string_view command, Value /*arg
     if (options.create_session) sessions_[job.id];
     if (command == "increment") {
       const auto fault = faults_.find(increments_++);
+      keys_.insert(options.idempotency_key);
       if (fault != faults_.end()) job.fault = fault->second;
       most_outstanding_ = std::max(most_outstanding_, ++outstanding_);
       most_in_a_session_ = std::max(most_in_a_session_, ++sessions_[job.id].outstanding);
@@ -75,6 +76,11 @@ Result<SessionInfo> FakePool::get_session(std::string_view id) const {
 std::map<std::string, FakePool::Session> FakePool::sessions() const {
   const std::lock_guard lock(mutex_);
   return sessions_;
+}
+
+std::multiset<std::string> FakePool::idempotency_keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
 }
 
 std::uint32_t FakePool::most_outstanding() const {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -50,6 +51,9 @@ class FakePool : public Target {
   void forget(const std::string& id);
   void refuse_reads();
 
+  // Of all calls to `increment`.
+  [[nodiscard]] std::multiset<std::string> idempotency_keys() const;
+
   void submit(std::string_view id, std::string_view command, Value args, Completion done,
               const CallOptions& options) override;
   [[nodiscard]] Result<SessionInfo> get_session(std::string_view id) const override;
@@ -76,6 +80,7 @@ class FakePool : public Target {
   std::map<std::uint64_t, Fault> faults_;
   std::deque<Job> jobs_;
   std::uint64_t increments_ = 0;
+  std::multiset<std::string> keys_;
   std::uint32_t outstanding_ = 0;
   std::uint32_t most_outstanding_ = 0;
   std::uint32_t most_in_a_session_ = 0;

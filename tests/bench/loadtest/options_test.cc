@@ -14,6 +14,22 @@ using testing::HasSubstr;
 
 TEST(OptionsTest, FitTogetherByDefault) { EXPECT_TRUE(validate(Options{})); }
 
+TEST(OptionsTest, AllowAsMuchAsTheConfiguration) {
+  Config config;
+  config.pool_size = 1024;
+  config.worker.max_in_flight = 256;
+  EXPECT_TRUE(config.validate());
+  EXPECT_TRUE(validate({.workers = 1024, .max_in_flight = 256}));
+  config.pool_size = 1025;
+  EXPECT_FALSE(config.validate());
+  EXPECT_FALSE(validate({.workers = 1025}));
+}
+
+TEST(OptionsTest, LetACommandOfOnesOwnAnswerQuestions) {
+  EXPECT_TRUE(validate({.adapter = "dspy", .questions_file = "q"}));
+  EXPECT_TRUE(validate({.questions_file = "q", .command = "echo"}));
+}
+
 struct Wrong {
   const char* name;
   std::function<void(Options&)> set;
@@ -72,6 +88,11 @@ INSTANTIATE_TEST_SUITE_P(
               "must be loadtest, dspy, or package.module:Class, not 'dspi'"},
         Wrong{"AdapterWithoutCommand", [](Options& o) { o.adapter = "a.b:C"; },
               "--adapter a.b:C needs --command"},
+        Wrong{"QuestionsForAnAdapterThatAnswersNone", [](Options& o) { o.questions_file = "q"; },
+              "--questions needs --adapter dspy, or --command"},
+        Wrong{"NoWorkers", [](Options& o) { o.workers = 0; }, "--workers must be between 1 and"},
+        Wrong{"TooManyInFlight", [](Options& o) { o.max_in_flight = 257; },
+              "--max-in-flight must be between 1 and 256"},
         Wrong{"NoSessions", [](Options& o) { o.sessions = 0; }, "--sessions must be between"},
         Wrong{"NoOps", [](Options& o) { o.ops = 0; }, "--ops must be between"},
         Wrong{"NoConcurrency", [](Options& o) { o.concurrency = 0; }, "--concurrency must be"},

@@ -45,6 +45,24 @@ TEST_F(PoolTest, PutsOptionsBeforeTheFile) {
   EXPECT_EQ(config->worker.max_in_flight, 5U);
 }
 
+TEST_F(PoolTest, KeepsTheFilesAdapterAndLogLevelUnlessOptionsNameOthers) {
+  const std::string file =
+      write("log_level = \"debug\"\n[worker]\nadapter = \"dspool_worker.adapters.dspy:Dspy\"\n");
+  const Result<Config> config = make_config({.config_file = file}, {});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->log_level, LogLevel::kDebug);
+  EXPECT_EQ(config->worker.adapter, "dspool_worker.adapters.dspy:Dspy");
+  EXPECT_EQ(with_adapter_of(*config, {}).adapter, "dspy");
+
+  const Options others{.adapter = "a.b:C", .config_file = file, .log_level = LogLevel::kOff};
+  EXPECT_EQ(make_config(others, {})->worker.adapter, "a.b:C");
+  EXPECT_EQ(make_config(others, {})->log_level, LogLevel::kOff);
+}
+
+TEST_F(PoolTest, LogsWarningsUnlessAFileSaysOtherwise) {
+  EXPECT_EQ(make_config({}, {})->log_level, LogLevel::kWarning);
+}
+
 TEST_F(PoolTest, KeepsSeveralQuestionsInFlightForDspyUnlessAFileSaysOtherwise) {
   EXPECT_EQ(make_config({}, {})->worker.max_in_flight, 1U);
   EXPECT_EQ(make_config({.adapter = "dspy"}, {})->worker.max_in_flight, 8U);

@@ -106,5 +106,33 @@ TEST(ReplayTest, IsDoneAtItsEnd) {
   EXPECT_TRUE(replay.done());
 }
 
+std::unique_ptr<Schedule> eight_at_once() {
+  return std::make_unique<ClosedLoop>(std::make_unique<RoundRobin>(8, 1), 8, 8, Window{});
+}
+
+TEST(HeldBackTest, HoldsTheLastStartsBackUntilItIsOpen) {
+  bool open = false;
+  HeldBack held(
+      eight_at_once(), /*limit=*/6, [&] { return open; }, seconds(10));
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(held.next(seconds(1)));
+  EXPECT_FALSE(held.next(seconds(2)));
+  EXPECT_GT(held.next_at(), seconds(2));
+  EXPECT_LE(held.next_at(), milliseconds(2100));
+  EXPECT_FALSE(held.done());
+  open = true;
+  EXPECT_TRUE(held.next(seconds(3)));
+  EXPECT_TRUE(held.next(seconds(3)));
+  EXPECT_TRUE(held.done());
+  EXPECT_EQ(held.next_at(), std::nullopt);
+}
+
+TEST(HeldBackTest, LosesItsPatience) {
+  HeldBack held(
+      eight_at_once(), /*limit=*/0, [] { return false; }, seconds(10));
+  EXPECT_FALSE(held.next(seconds(5)));
+  EXPECT_FALSE(held.next(seconds(14)));
+  EXPECT_TRUE(held.next(seconds(15)));
+}
+
 }  // namespace
 }  // namespace dspool::loadtest

@@ -104,6 +104,13 @@ TEST(TraceTest, NamesAFileThatIsNotThere) {
   EXPECT_THAT(trace.error().message, HasSubstr("no/such/trace.csv: No such file"));
 }
 
+TEST(TraceTest, RefusesADirectory) {
+  const Result<Trace> trace = read_trace(testing::TempDir());
+  ASSERT_FALSE(trace);
+  EXPECT_EQ(trace.error().code, "invalid_options");
+  EXPECT_EQ(trace.error().message, "cannot read " + testing::TempDir() + ": Is a directory");
+}
+
 TEST(TraceTest, ReadsTheTraceOfAProductionService) {
   const std::filesystem::path file =
       std::filesystem::path(DSPOOL_DATA_DIR) / "azure_llm_inference_conv_2023.csv";

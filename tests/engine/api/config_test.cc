@@ -184,7 +184,8 @@ TEST(UnknownKeyTest, OfTheOldPoolThatIsKeptIsNoError) {
 }
 
 TEST(UnknownKeyTest, MeetsEmptyTablesAndTheWorkerThatIsNone) {
-  EXPECT_THAT(refusal("[circuit_breaker]"), HasSubstr("circuit_breaker is unknown"));
+  EXPECT_THAT(refusal("[circuit_breaker]"), HasSubstr("circuit breaker, which"));
+  EXPECT_THAT(refusal("[circuit_breaker]\ntimeout = 5"), HasSubstr("circuit breaker, which"));
   EXPECT_THAT(refusal("worker = 3"), HasSubstr("worker is a table: write [worker]"));
   EXPECT_THAT(refusal("[[worker]]\npython = '/p'"), HasSubstr("worker is a table"));
   EXPECT_THAT(refusal("[pool_size]\nx = 1"), HasSubstr("pool_size.x is unknown"));

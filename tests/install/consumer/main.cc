@@ -6,6 +6,7 @@
 int main() {
   dspool::Config config;
   config.pool_size = 1;
+  config.worker.python_path = {DSPOOL_PYTHON_DIR};
   if (const char* python = std::getenv("DSPOOL_PYTHON")) config.worker.python = python;
   auto engine = dspool::Engine::start(config);
   if (!engine) {

@@ -1,0 +1,146 @@
+// The program dspool as a person or a script runs it: what it says where, and its exit status. Each
+// test is a script for bash, in a folder of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace dspool::loadtest {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+struct Ran {
+  int status = -1;
+  std::string out = {};
+  std::string err = {};
+};
+
+class ProgramTest : public testing::Test {
+ public:
+  ~ProgramTest() override { std::filesystem::remove_all(folder_); }
+  ProgramTest(const ProgramTest&) = delete;
+  ProgramTest& operator=(const ProgramTest&) = delete;
+
+ protected:
+  ProgramTest() {
+    std::filesystem::create_directory(folder_);
+    const char* const path = std::getenv("PYTHONPATH");
+    setenv("PYTHONPATH", (std::string(DSPOOL_TEST_ADAPTERS ":") + (path ? path : "")).c_str(), 1);
+  }
+  // Runs `script`, in which `dspool` is the program.
+  Ran run(std::string_view script) {
+    write("script", std::string("cd ")
+                        .append(folder_)
+                        .append("\ndspool() { exec " DSPOOL_PROGRAM " \"$@\"; }\n")
+                        .append(script));
+    const std::string command =
+        "bash " + folder_ + "/script >" + folder_ + "/out 2>" + folder_ + "/err";
+    const int status = std::system(command.c_str());  // NOLINT(cert-env33-c)
+    return {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+            .out = read("out"),
+            .err = read("err")};
+  }
+
+  void write(const std::string& name, std::string_view text) {
+    std::ofstream(folder_ + "/" + name) << text;
+  }
+
+ private:
+  std::string read(const std::string& name) {
+    std::ostringstream text;
+    text << std::ifstream(folder_ + "/" + name).rdbuf();
+    return text.str();
+  }
+
+  const std::string folder_ = testing::TempDir() + "dspool_program." + std::to_string(getpid());
+};
+
+TEST_F(ProgramTest, PutsOneJsonObjectOnStandardOutputAndNothingElse) {
+  const Ran ran = run("dspool loadtest --workers 1 --sessions 2 --ops 3 --max-retries 1 --json");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("{"));
+  EXPECT_THAT(ran.out, HasSubstr("\"successes\":6,\"total_operations\":6"));
+  EXPECT_THAT(ran.out, EndsWith("}\n"));
+  EXPECT_THAT(ran.err, IsEmpty());
+}
+
+TEST_F(ProgramTest, SaysSoWhereTheProofIsIncomplete) {
+  const Ran ran =
+      run("dspool loadtest --adapter half_adapters:NoRead --command increment --workers 1 "
+          "--sessions 2 --ops 3 --json");
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_THAT(ran.out, HasSubstr("\"lost\":0"));
+  EXPECT_THAT(ran.err, HasSubstr("warning: 2 of 2 sessions did not answer 'read'"));
+}
+
+TEST_F(ProgramTest, TakesTheAdapterOfItsConfiguration) {
+  write("pool.toml", "[worker]\nadapter = \"half_adapters:NoRead\"\n");
+  const Ran ran = run("dspool loadtest --config pool.toml");
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("--adapter half_adapters:NoRead needs --command"));
+}
+
+TEST_F(ProgramTest, EndsAtOnceWherePoolingIsSwitchedOff) {
+  write("pool.toml", "pooling_enabled = false\n");
+  const Ran ran = run("dspool loadtest --config pool.toml --json");
+  EXPECT_EQ(ran.status, 3);
+  EXPECT_THAT(ran.out, IsEmpty());
+  EXPECT_THAT(ran.err, HasSubstr("set pooling_enabled = true"));
+}
+
+// One of two workers never becomes ready, and the program is ready to wait for an hour.
+TEST_F(ProgramTest, DoesNotWaitForWorkersAfterASigterm) {
+  write("pool.toml", "[worker]\nstart_timeout = 3600000\n");
+  const Ran ran = run(R"(
+    export DSPOOL_TEST_FIFO=$PWD/second_hangs
+    mkfifo $DSPOOL_TEST_FIFO
+    dspool loadtest --config pool.toml --adapter half_adapters:OnlyOneStarts --command increment \
+      --workers 2 &
+    : <$DSPOOL_TEST_FIFO
+    kill -TERM $!
+    wait $!)");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("Stopped before its end."));
+}
+
+class ShortDemoTest : public ProgramTest, public testing::WithParamInterface<int> {};
+
+TEST_P(ShortDemoTest, KillsAWorkerHalfway) {
+  const Ran ran = run("dspool demo --adapter loadtest --sessions " + std::to_string(GetParam()));
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("with SIGKILL, halfway"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("Not shown")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sessions, ShortDemoTest, testing::Values(1, 2, 5),
+                         testing::PrintToStringParamName());
+
+TEST_F(ProgramTest, SaysWhatADemonstrationDidNotShow) {
+  const Ran ran = run(R"(
+    mkfifo story
+    dspool demo --adapter loadtest >story &
+    exec 3<story
+    read -r line <&3
+    kill -TERM $!
+    cat <&3
+    wait $!)");
+  EXPECT_EQ(ran.status, 1) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("Not shown: it was stopped after 0 of 400 operations; "
+                                 "no worker was killed"));
+}
+
+}  // namespace
+}  // namespace dspool::loadtest
