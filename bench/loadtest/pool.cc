@@ -13,7 +13,7 @@ constexpr std::uint32_t kDspyInFlight = 8;
 // About 150 bytes each.
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 21;
 
-constexpr std::chrono::milliseconds kSlice{100};
+constexpr std::chrono::milliseconds kOneWait{100};
 
 constexpr const char* kLoadTest = "dspool_worker.adapters.loadtest:LoadTest";
 constexpr const char* kDspy = "dspool_worker.adapters.dspy:Dspy";
@@ -129,7 +129,7 @@ bool wait_until_ready(Engine& engine, std::chrono::milliseconds patience,
   while (!stop.load()) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (engine.wait_until_ready(std::clamp(left, std::chrono::milliseconds(0), kSlice)))
+    if (engine.wait_until_ready(std::clamp(left, std::chrono::milliseconds(0), kOneWait)))
       return true;
     if (left.count() <= 0) return false;
   }

@@ -81,7 +81,7 @@ constexpr std::int64_t kMostWorkers = 1024;
 constexpr std::int64_t kMostKept = 1 << 24;               // calls, sessions, events
 constexpr std::int64_t kMostMs = 7LL * 24 * 3600 * 1000;  // a week: no sum of two overflows
 constexpr std::int64_t kLeastRing = WorkerConfig::kLeastRingBytes;
-constexpr std::int64_t kMostRing = 1 << 30;     // record lengths are 32 bits
+constexpr std::int64_t kMostRing = 1 << 30;  // record lengths are 32 bits
 
 constexpr std::array kKeys = std::to_array<Key>({
     {"pooling_enabled", slot<&Config::pooling_enabled>},

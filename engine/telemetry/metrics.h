@@ -85,7 +85,8 @@ void Metrics::visit(Visitor&& visitor) const {
 
   show({"dspool_response_time_seconds", "From a call's arrival to its end"}, response_time);
   show({"dspool_queue_time_seconds", "From a call's arrival to its first attempt"}, queue_time);
-  show({"dspool_service_time_seconds", "How long a command ran, as its worker measured it"}, service_time);
+  show({"dspool_service_time_seconds", "How long a command ran, as its worker measured it"},
+       service_time);
 }
 
 }  // namespace dspool::telemetry

@@ -58,6 +58,7 @@ TEST(LanguageModelTest, IsTheSameInAllWorkersHoweverManySetIt) {
   ASSERT_NE(engine, nullptr);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int thread = 0; thread < 4; ++thread) {
       threads.emplace_back([&, thread] {
         for (int i = 0; i < 25; ++i) {

@@ -70,6 +70,7 @@ std::string violation_of(const std::vector<std::string>& puts,
   builder.ForceVectorAlignment(value.bytes().size(), 1, 8);
   const auto shared = builder.CreateVector(value.bytes().data(), value.bytes().size());
   std::vector<flatbuffers::Offset<wire::Field>> fields;
+  fields.reserve(puts.size());
   for (const std::string& key : puts) {
     fields.push_back(wire::CreateField(builder, builder.CreateString(key), shared));
   }
