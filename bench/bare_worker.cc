@@ -19,6 +19,8 @@ namespace {
 constexpr std::uint64_t kEpoch = 1;
 // Longer than any answer takes; a worker that is silent for so long hangs.
 constexpr std::chrono::milliseconds kPatience{60'000};
+// The one deadline of all requests, which no run reaches: past it a worker only cancels.
+constexpr std::chrono::hours kEnoughForAnyRun{24};
 // The floor never gives up looking in a run where it may look.
 constexpr std::chrono::milliseconds kLongSpin{5};
 
@@ -34,7 +36,8 @@ Result<std::unique_ptr<BareWorker>> BareWorker::start(Waiting waiting) {
 }
 
 BareWorker::BareWorker(std::unique_ptr<ipc::EngineChannel> channel)
-    : channel_(std::move(channel)), deadline_(session::TimePoint::clock::now() + kPatience) {}
+    : channel_(std::move(channel)),
+      deadline_(session::TimePoint::clock::now() + kEnoughForAnyRun) {}
 
 Result<void> BareWorker::spawn(Waiting waiting) {
   const WorkerConfig config = worker_config(spin_us(waiting));

@@ -62,9 +62,9 @@ std::optional<std::chrono::nanoseconds> time_in(std::string_view text) {
   time += std::chrono::hours(*hour) + std::chrono::minutes(*minute) + std::chrono::seconds(*second);
   const std::string_view fraction = text.substr(kWholeSeconds);
   if (fraction.empty()) return time;
-  const std::optional<double> seconds = number_in<double>(fraction);
-  if (!fraction.starts_with('.') || !seconds || *seconds < 0) return std::nullopt;
-  return time + std::chrono::nanoseconds(std::llround(*seconds * 1e9));
+  const std::optional<double> part_of_second = number_in<double>(fraction);
+  if (!fraction.starts_with('.') || !part_of_second || *part_of_second < 0) return std::nullopt;
+  return time + std::chrono::nanoseconds(std::llround(*part_of_second * 1e9));
 }
 
 std::optional<std::chrono::nanoseconds> milliseconds_in(std::string_view text) {
