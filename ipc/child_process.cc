@@ -171,6 +171,11 @@ ChildProcess::~ChildProcess() {
   static_cast<void>(wait_for(pidfd_.get(), WEXITED));
 }
 
+void ChildProcess::kill(int signal) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!status_) ::kill(pid_, signal);
+}
+
 void ChildProcess::kill_group(int signal) noexcept {
   const std::lock_guard lock(mutex_);
   if (!status_) kill_group_locked(signal);

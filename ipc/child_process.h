@@ -57,7 +57,8 @@ class ChildProcess {
   // Pipes' readable ends, non-blocking.
   [[nodiscard]] int standard_output() const noexcept { return standard_output_.get(); }
   [[nodiscard]] int standard_error() const noexcept { return standard_error_.get(); }
-  // Nothing happens once the child was reaped.
+  // To the child alone, and to its group. Nothing happens once the child was reaped.
+  void kill(int signal) noexcept;
   void kill_group(int signal) noexcept;
   // Nothing while it runs. Kills what is left of the group before reaping. The status stays.
   std::optional<ExitStatus> try_reap();

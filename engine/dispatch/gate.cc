@@ -117,7 +117,7 @@ void Gate::cancel(std::uint32_t worker, std::uint64_t request_id) {
 
 void Gate::kill(std::uint32_t worker, std::string_view why) {
   const auto& link = links_[worker];
-  if (link) parts_.supervisor.kill(worker, link->epoch(), why);
+  if (link) parts_.supervisor.abort(worker, link->epoch(), why);
 }
 
 void Gate::ended(Call& call) {

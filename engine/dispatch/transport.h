@@ -25,7 +25,7 @@ class Transport {
   virtual Sent send(std::uint32_t worker, const Request& request) = 0;
   // Asks the worker to give an attempt up. Never fails: what cannot be told is not told.
   virtual void cancel(std::uint32_t worker, std::uint64_t request_id) = 0;
-  // Kills the worker; its loss is reported as an event of its own.
+  // Kills the worker, which is stuck; its loss is reported as an event of its own.
   virtual void kill(std::uint32_t worker, std::string_view why) = 0;
 };
 

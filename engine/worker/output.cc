@@ -1,5 +1,6 @@
 #include "engine/worker/output.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -50,7 +51,9 @@ void Output::flush() {
 }
 
 void Output::finish_line(Stream& stream) {
-  log_.info("{} {}: {}", worker_, stream.name, stream.partial);
+  if (log_.enabled(level_)) {
+    log_.write(level_, fmt::format("{} {}: {}", worker_, stream.name, stream.partial));
+  }
   if (!stream.partial.empty()) {
     last_lines_.push_back(stream.partial);
     if (last_lines_.size() > kLastLines) last_lines_.pop_front();

@@ -24,6 +24,8 @@ class Output {
   void watch(std::vector<pollfd>& watched) const;
   // Reads what there is, without blocking.
   void drain();
+  // From here on lines are logged as warnings: they are a dying worker's.
+  void become_important() noexcept { level_ = LogLevel::kWarning; }
   // Logs the unfinished lines that a dead worker left.
   void flush();
   // The last lines, joined by " | ": what a worker that died had to say. Empty: nothing.
@@ -47,6 +49,7 @@ class Output {
   const telemetry::Log& log_;
   std::array<Stream, 2> streams_;
   std::deque<std::string> last_lines_;
+  LogLevel level_ = LogLevel::kInfo;
 };
 
 }  // namespace dspool::worker

@@ -115,6 +115,17 @@ void Supervisor::kill(std::uint32_t slot, std::uint64_t epoch, std::string_view 
   });
 }
 
+void Supervisor::abort(std::uint32_t slot, std::uint64_t epoch, std::string_view why) {
+  post([this, slot, epoch, why = std::string(why)] {
+    Slot& place = slots_[slot];
+    if (!is_current(slot, epoch) || place.kill_at) return;
+    log_.warning("{} is stuck ({}), and is killed when it has told where", names_[slot], why);
+    place.output->become_important();
+    place.process->kill(SIGABRT);
+    place.kill_at = Clock::now() + kLastWords;
+  });
+}
+
 std::uint32_t Supervisor::set_lm(const LanguageModel& model) {
   const std::lock_guard lock(lm_mutex_);
   lm_message_ = encode_language_model(model, ++lm_version_);
@@ -187,6 +198,7 @@ std::optional<Supervisor::Clock::time_point> Supervisor::next_due() const {
   for (const Slot& slot : slots_) {
     if (slot.start_at) consider(*slot.start_at);
     if (slot.link && !slot.was_ready) consider(slot.started + config_.start_timeout);
+    if (slot.kill_at) consider(*slot.kill_at);
   }
   return due;
 }
@@ -196,6 +208,10 @@ void Supervisor::act_on_time() {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (slot.start_at && *slot.start_at <= now) spawn(i);
+    if (slot.kill_at && *slot.kill_at <= now) {
+      slot.kill_at = Clock::time_point::max();  // once
+      slot.process->kill_group(SIGKILL);
+    }
     if (slot.link && !slot.was_ready && slot.started + config_.start_timeout <= now) {
       slot.started = now;  // once
       slot.failure = Error{.category = ErrorCategory::kInitialization,
@@ -303,6 +319,7 @@ void Supervisor::bury(std::uint32_t slot, std::uint64_t epoch, bool has_served) 
   place.link.reset();
   place.output.reset();
   place.process.reset();
+  place.kill_at.reset();
   if (place.was_ready) {
     const std::lock_guard lock(mutex_);
     --ready_;

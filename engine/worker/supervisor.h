@@ -69,6 +69,9 @@ class Supervisor {
 
   // Kills the worker if it is still of this epoch.
   void kill(std::uint32_t slot, std::uint64_t epoch, std::string_view why);
+  // The same for one that is stuck: with SIGABRT, upon which Python tells the log what all its
+  // threads were doing, and after kLastWords with SIGKILL.
+  void abort(std::uint32_t slot, std::uint64_t epoch, std::string_view why);
   // Hands the model to every worker, now and later. Returns its version, which grows. A worker that
   // cannot be told is replaced by one that is. REQUIRES: its strings are bounded (Front).
   std::uint32_t set_lm(const LanguageModel& model);
@@ -86,6 +89,7 @@ class Supervisor {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kFirstPause{100};
   static constexpr std::chrono::milliseconds kMaxPause{10'000};
+  static constexpr std::chrono::milliseconds kLastWords{1'000};
 
   // A place for a worker, used by the supervisor's thread only.
   struct Slot {
@@ -99,6 +103,7 @@ class Supervisor {
     std::chrono::milliseconds pause{0};
     std::optional<Clock::time_point> start_at;  // the next start
     Clock::time_point started;
+    std::optional<Clock::time_point> kill_at;  // it was aborted
   };
   using Command = std::function<void()>;
 

@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <csignal>
 #include <future>
+#include <mutex>
+#include <string>
 #include <thread>
 
 #include "tests/e2e/pool.h"
@@ -11,6 +14,8 @@ namespace dspool {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::AllOf;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 TEST(DeadlineTest, ACallThatIsLateEndsAndItsAnswerIsThrownAway) {
@@ -37,6 +42,38 @@ TEST(DeadlineTest, AWorkerThatDoesNotComeBackIsReplaced) {
   const auto late = engine->execute_in_session("a", "hang", {}, {.timeout = milliseconds(50)});
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, "deadline_exceeded");
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_EQ(engine->stats().worker_restarts, 1U);
+}
+
+TEST(DeadlineTest, AStuckWorkerTellsTheLogWhere) {
+  Config config = test::pool_config(1);
+  config.worker.cancel_grace = milliseconds(100);
+  config.log_level = LogLevel::kWarning;
+  std::mutex mutex;
+  std::string log;
+  config.log_sink = [&](LogLevel, std::string_view line) {
+    const std::lock_guard lock(mutex);
+    log.append(line).push_back('\n');
+  };
+  {
+    const auto engine = test::start_pool(config);
+    ASSERT_NE(engine, nullptr);
+    EXPECT_FALSE(engine->execute_in_session("a", "hang", {}, {.timeout = milliseconds(50)}));
+    EXPECT_TRUE(engine->execute_in_session("a", "increment", {}));
+  }
+  EXPECT_THAT(log, AllOf(HasSubstr("worker-0 is stuck"), HasSubstr("troublemaker.py"),
+                         HasSubstr("in hang"), HasSubstr("killed by SIGABRT")));
+}
+
+// One that cannot tell any more is killed all the same.
+TEST(DeadlineTest, AStoppedWorkerIsReplaced) {
+  Config config = test::pool_config(1);
+  config.worker.cancel_grace = milliseconds(100);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  ::kill(test::pid_of(*engine, "a"), SIGSTOP);
+  EXPECT_FALSE(engine->execute_in_session("a", "increment", {}, {.timeout = milliseconds(50)}));
   EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
   EXPECT_EQ(engine->stats().worker_restarts, 1U);
 }

@@ -1,6 +1,7 @@
 """A worker process. The engine starts it; it is of no use by hand."""
 
 import argparse
+import faulthandler
 import gc
 import os
 import platform
@@ -50,6 +51,8 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def _prepare_process() -> None:
+    # A worker that is stuck is killed with SIGABRT, and says then where its threads are.
+    faulthandler.enable(all_threads=True)
     # A terminal's Ctrl-C is the engine's to handle; it drains its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
