@@ -11,7 +11,7 @@
 #include <limits>
 #include <new>
 
-#include "ipc/futex.h"
+#include "ipc/announcement.h"
 #include "ipc/memory_room.h"
 
 namespace dspool::ipc {
@@ -88,6 +88,7 @@ EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Par
       worker_(*reinterpret_cast<const WorkerHeader*>(parts_.segment_b.bytes().data())),
       requests_(engine_.request_tail.value, worker_.request_head.value,
                 parts_.segment_a.bytes().subspan(kRingOffset)),
+      ringer_(engine_.doorbell.value, worker_.worker_sleeping.value),
       responses_(engine_.response_head.value, worker_.response_tail.value,
                  parts_.segment_b.bytes().subspan(kRingOffset)) {}
 
@@ -121,18 +122,10 @@ void EngineChannel::commit(std::uint16_t type, std::uint64_t request_id) noexcep
 
 bool EngineChannel::publish() noexcept {
   requests_.publish();
-  // seq_cst, after (P): either this sees the worker's sleep, or its last look sees the record.
-  const std::uint32_t sleep = worker_.worker_sleeping.value.load(std::memory_order_seq_cst);
-  return sleep != 0 && sleep != rung_sleep_.load(std::memory_order_relaxed);
+  return ringer_.is_due();
 }
 
-void EngineChannel::ring_worker() noexcept {
-  // The bump comes after this sleep began, so it ends it; further rings could add nothing.
-  const std::uint32_t sleep = worker_.worker_sleeping.value.load(std::memory_order_seq_cst);
-  engine_.doorbell.value.fetch_add(1, std::memory_order_seq_cst);
-  rung_sleep_.store(sleep, std::memory_order_relaxed);
-  futex_wake_one(engine_.doorbell.value);
-}
+void EngineChannel::ring_worker() noexcept { ringer_.ring(); }
 
 Result<void> EngineChannel::send_control(std::span<const std::byte> message) const {
   assert(!message.empty());
@@ -190,8 +183,7 @@ bool EngineChannel::check_worker_header() {
 }
 
 void EngineChannel::announce(Receiver receiver) noexcept {
-  // An exchange, so that no later look at the ring can be taken before it is visible.
-  engine_.receiver.value.exchange(static_cast<std::uint32_t>(receiver), std::memory_order_seq_cst);
+  ipc::announce(engine_.receiver.value, receiver);
 }
 
 bool EngineChannel::has_records() const noexcept {

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "ipc/doorbell.h"
 #include "ipc/fault.h"
 #include "ipc/file_descriptor.h"
 #include "ipc/layout.h"
@@ -109,7 +110,7 @@ class EngineChannel {
   // The senders' and the receiver's own lines.
   alignas(kLineBytes) Producer requests_;
   std::atomic<bool> sending_violated_ = false;  // tells the receiver what a sender found
-  std::atomic<std::uint32_t> rung_sleep_ = 0;   // the sleep that the last ring ended
+  Ringer ringer_;
   alignas(kLineBytes) Consumer responses_;
   std::atomic<bool> token_is_taken_ = false;
   bool worker_header_is_checked_ = false;

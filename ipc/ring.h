@@ -19,6 +19,8 @@
 // against what this side knows before it is used. After the first lie nothing is believed.
 //
 // Threads: each view belongs to one thread at a time.
+// Atomic: std::atomic, or a model of it under which tests run the same code through every
+// interleaving and every stale read.
 #pragma once
 
 #include <atomic>
@@ -41,12 +43,13 @@ struct Violation {
   [[nodiscard]] std::string describe() const;  // "the tail went backwards: 16, known 4096"
 };
 
-class Producer {
+template <template <typename> typename Atomic>
+class BasicProducer {
  public:
   // REQUIRES: bytes.size() is a power of two of at least kMinRingBytes; bytes are aligned to
   // kRecordAlignment; cursors and bytes outlive *this; both cursors are 0.
-  Producer(std::atomic<std::uint64_t>& tail, const std::atomic<std::uint64_t>& head,
-           std::span<std::byte> bytes) noexcept;
+  BasicProducer(Atomic<std::uint64_t>& tail, const Atomic<std::uint64_t>& head,
+                std::span<std::byte> bytes) noexcept;
 
   // A place for `length` bytes, 16-byte aligned, or nothing: the ring is full, the length is above
   // kInlineLimitBytes, or the consumer's cursor is a lie (see `violated`). Wait-free. A place that
@@ -59,8 +62,9 @@ class Producer {
   // Makes all committed records readable: the one commit point, edge (P).
   void publish() noexcept;
 
-  // Whether the consumer has moved since try_reserve last looked: it may find a place now.
-  [[nodiscard]] bool room_has_changed() const noexcept;
+  // How far the consumer had read when try_reserve last looked. After it found no room: once the
+  // consumer's cursor differs from this, it may find some.
+  [[nodiscard]] std::uint64_t known_head() const noexcept { return known_head_; }
 
   // True once the consumer's cursor has claimed what cannot be.
   [[nodiscard]] bool violated() const noexcept { return violation_.why != nullptr; }
@@ -71,8 +75,8 @@ class Producer {
   bool refresh_head() noexcept;
   void write_header(std::uint64_t cursor, const RecordHeader& header) noexcept;
 
-  std::atomic<std::uint64_t>& shared_tail_;
-  const std::atomic<std::uint64_t>& shared_head_;
+  Atomic<std::uint64_t>& shared_tail_;
+  const Atomic<std::uint64_t>& shared_head_;
   const std::span<std::byte> bytes_;
   std::uint64_t tail_ = 0;            // end of what is committed
   std::uint64_t published_tail_ = 0;  // end of what the consumer may have read
@@ -87,11 +91,12 @@ struct Record {
   std::span<const std::byte> body;  // still in shared memory: may change while it is read
 };
 
-class Consumer {
+template <template <typename> typename Atomic>
+class BasicConsumer {
  public:
   // REQUIRES: as for Producer, but the producer may have begun.
-  Consumer(std::atomic<std::uint64_t>& head, const std::atomic<std::uint64_t>& tail,
-           std::span<const std::byte> bytes) noexcept;
+  BasicConsumer(Atomic<std::uint64_t>& head, const Atomic<std::uint64_t>& tail,
+                std::span<const std::byte> bytes) noexcept;
 
   // The oldest record that was not released, or nothing: empty, or `violated`. The header is a
   // private copy and checked: the body lies wholly inside what was published.
@@ -111,13 +116,18 @@ class Consumer {
   [[nodiscard]] RecordHeader copy_header(std::uint64_t cursor) const noexcept;
   bool check_header(const RecordHeader& header, std::uint64_t to_end) noexcept;
 
-  std::atomic<std::uint64_t>& shared_head_;
-  const std::atomic<std::uint64_t>& shared_tail_;
+  Atomic<std::uint64_t>& shared_head_;
+  const Atomic<std::uint64_t>& shared_tail_;
   const std::span<const std::byte> bytes_;
   std::uint64_t head_ = 0;          // end of what was released
   std::uint64_t known_tail_ = 0;    // the producer's cursor when last looked at
   std::uint64_t peeked_bytes_ = 0;  // size of the record peeked last, 0 when it was released
   Violation violation_;
 };
+
+extern template class BasicProducer<std::atomic>;
+extern template class BasicConsumer<std::atomic>;
+using Producer = BasicProducer<std::atomic>;
+using Consumer = BasicConsumer<std::atomic>;
 
 }  // namespace dspool::ipc

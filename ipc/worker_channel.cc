@@ -14,8 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "ipc/announcement.h"
 #include "ipc/engine_channel.h"
-#include "ipc/futex.h"
 
 namespace dspool::ipc {
 namespace {
@@ -103,6 +103,7 @@ WorkerChannel::WorkerChannel(Parts parts)
       worker_(write_header(engine_, parts_.segment_b)),
       requests_(worker_.request_head.value, engine_.request_tail.value,
                 parts_.segment_a.bytes().subspan(kRingOffset)),
+      sleeper_(worker_.worker_sleeping.value, engine_.doorbell.value),
       responses_(worker_.response_tail.value, engine_.response_head.value,
                  parts_.segment_b.bytes().subspan(kRingOffset)) {}
 
@@ -128,7 +129,7 @@ void WorkerChannel::release() noexcept { requests_.release(); }
 bool WorkerChannel::wait() {
   bool ready = spin_.spin([this] { return has_request(); });
   while (!ready) {
-    sleep_once();
+    sleeper_.sleep([this] { return requests_.empty(); }, kLongestSleep);
     ready = has_request();
     if (!ready && engine_is_gone()) return false;
   }
@@ -140,28 +141,11 @@ bool WorkerChannel::has_request() noexcept {
   return requests_.peek().has_value() || requests_.violated();
 }
 
-// The order is the protocol: the doorbell is read before the sleep is announced, so that a ring
-// which answers the announcement changes what was read; the request ring is looked at after it, so
-// that whoever published before seeing the announcement is seen.
-void WorkerChannel::sleep_once() noexcept {
-  if (++sleep_count_ == 0) ++sleep_count_;
-  const auto& doorbell = engine_.doorbell.value;
-  const std::uint32_t rings = doorbell.load(std::memory_order_acquire);
-  worker_.worker_sleeping.value.exchange(sleep_count_, std::memory_order_seq_cst);
-  if (requests_.empty() && futex_wait(doorbell, rings, kLongestSleep) == FutexWait::kTimedOut &&
-      !requests_.empty() && doorbell.load(std::memory_order_acquire) == rings) {
-    missed_rings_.fetch_add(1, std::memory_order_relaxed);
-  }
-  worker_.worker_sleeping.value.store(0, std::memory_order_relaxed);  // late: one ring too many
-}
-
 void WorkerChannel::set_spin_limit(std::chrono::nanoseconds limit) noexcept {
   spin_.set_limit(limit);
 }
 
-std::uint64_t WorkerChannel::missed_rings() const noexcept {
-  return missed_rings_.load(std::memory_order_relaxed);
-}
+std::uint64_t WorkerChannel::missed_rings() const noexcept { return sleeper_.missed_rings(); }
 
 // ---- sending ----
 
@@ -175,21 +159,16 @@ void WorkerChannel::commit(std::uint16_t type, std::uint64_t request_id) noexcep
 
 void WorkerChannel::publish() noexcept {
   responses_.publish();
-  // seq_cst, after (P): either this sees the announcement, or the look after it sees the record.
-  const auto receiver =
-      static_cast<Receiver>(engine_.receiver.value.load(std::memory_order_seq_cst));
+  const Receiver receiver = whom_to_ring(engine_.receiver.value);
   // An eventfd whose count is full is readable already.
   if (receiver == Receiver::kCaller) ::eventfd_write(parts_.caller_bell.get(), 1);
   if (receiver == Receiver::kReactor) ::eventfd_write(parts_.reactor_bell.get(), 1);
 }
 
 std::optional<std::uint64_t> WorkerChannel::publish_full() noexcept {
-  // Loaded before asking whether it has changed: if not, this is what try_reserve saw.
-  const std::uint64_t head = engine_.response_head.value.load(std::memory_order_relaxed);
-  const bool changed = responses_.room_has_changed();
   publish();
   if (responses_.violated()) return std::nullopt;
-  return changed ? head - 1 : head;  // an earlier place: wait_for_room returns at once
+  return responses_.known_head();
 }
 
 bool WorkerChannel::wait_for_room(std::uint64_t read_to) const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ipc/adaptive_spin.h"
+#include "ipc/doorbell.h"
 #include "ipc/fault.h"
 #include "ipc/file_descriptor.h"
 #include "ipc/layout.h"
@@ -82,7 +83,6 @@ class WorkerChannel {
   explicit WorkerChannel(Parts parts);
   static WorkerHeader& write_header(const EngineHeader& engine, const Segment& segment) noexcept;
   [[nodiscard]] bool has_request() noexcept;
-  void sleep_once() noexcept;
   [[nodiscard]] bool engine_is_gone() const noexcept;
 
   Parts parts_;
@@ -93,8 +93,7 @@ class WorkerChannel {
   // The receiver's and the sender's own lines.
   alignas(kLineBytes) Consumer requests_;
   AdaptiveSpin spin_;
-  std::uint32_t sleep_count_ = 0;
-  std::atomic<std::uint64_t> missed_rings_ = 0;
+  Sleeper sleeper_;
   alignas(kLineBytes) Producer responses_;
 };
 
