@@ -1,0 +1,23 @@
+// A bug in the ring or in the doorbell's protocol, planted by what it stands on.
+#pragma once
+
+#include <string_view>
+
+#include "tests/model/atomic.h"
+
+namespace dspool::model {
+
+struct PlantedBug {
+  std::string_view name;
+  Sabotage tail = {};
+  Sabotage head = {};
+  Sabotage sleeping = {};
+  Sabotage doorbell = {};
+  Sabotage receiver = {};
+  bool looks_again = true;  // between announcing sleep and sleeping
+};
+
+// The one that this program was built with, or chosen at its start: see the two sources.
+const PlantedBug& planted_bug();
+
+}  // namespace dspool::model
