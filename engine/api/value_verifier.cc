@@ -9,9 +9,6 @@
 namespace dspool {
 namespace {
 
-constexpr std::size_t kExpansionPerByte = 64;
-constexpr std::size_t kFreeExpansion = std::size_t{1} << 20;
-
 bool is_width(std::uint64_t width) noexcept {
   return width == 1 || width == 2 || width == 4 || width == 8;
 }
@@ -19,8 +16,8 @@ bool is_width(std::uint64_t width) noexcept {
 // Walks the buffer by offsets into it, each of which is checked before anything is read there.
 class Walk {
  public:
-  explicit Walk(std::span<const std::uint8_t> bytes) noexcept
-      : bytes_(bytes), expansion_left_(kFreeExpansion + bytes.size() * kExpansionPerByte) {}
+  Walk(std::span<const std::uint8_t> bytes, std::size_t& expansion_left) noexcept
+      : bytes_(bytes), expansion_left_(expansion_left) {}
 
   bool root() noexcept {
     if (bytes_.size() < 3) return false;
@@ -164,11 +161,18 @@ class Walk {
   }
 
   const std::span<const std::uint8_t> bytes_;
-  std::size_t expansion_left_;  // bytes that may still be visited
+  std::size_t& expansion_left_;  // bytes that may still be visited
 };
 
 }  // namespace
 
-bool verify_value(std::span<const std::uint8_t> bytes) noexcept { return Walk(bytes).root(); }
+bool verify_value(std::span<const std::uint8_t> bytes) noexcept {
+  std::size_t expansion_left = expansion_limit_bytes(bytes.size());
+  return verify_value(bytes, expansion_left);
+}
+
+bool verify_value(std::span<const std::uint8_t> bytes, std::size_t& expansion_left_bytes) noexcept {
+  return Walk(bytes, expansion_left_bytes).root();
+}
 
 }  // namespace dspool

@@ -17,11 +17,21 @@ constexpr std::size_t kMaxValueDepth = 64;
 // True when a walk over everything reachable from the root
 //   - stays inside `bytes`, meets only types and widths that exist, properly aligned,
 //   - nests no deeper than kMaxValueDepth,
-//   - visits at most 64 bytes (and 1 MiB more) for each byte of the buffer: what is shared counts
-//     each time that it is referred to,
+//   - visits at most expansion_limit_bytes(bytes.size()),
 //   - and finds texts terminated, and keys unique, in ascending order, and one for each value.
 // Allocates nothing; `bytes` may lie at any address, though it was made for an aligned one.
 // Only the caller may be able to change `bytes` from here on.
 [[nodiscard]] bool verify_value(std::span<const std::uint8_t> bytes) noexcept;
+
+// How many bytes a walk over a buffer of this size may visit. What is shared counts each time that
+// it is referred to, so that this bounds what verifying costs, and what a copy takes.
+[[nodiscard]] constexpr std::size_t expansion_limit_bytes(std::size_t size_bytes) noexcept {
+  return size_bytes * 64 + (std::size_t{1} << 20);
+}
+
+// The same for one of several values that came together: what it visits is taken from what they
+// may visit together, `expansion_left_bytes`, or it is refused.
+[[nodiscard]] bool verify_value(std::span<const std::uint8_t> bytes,
+                                std::size_t& expansion_left_bytes) noexcept;
 
 }  // namespace dspool

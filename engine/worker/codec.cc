@@ -72,24 +72,37 @@ Verified<Error> error_from(const wire::ErrorReport& report) {
 }
 
 // No key occurs twice (puts are sorted by theirs), or the session's size after the delta would be
-// another than it says. Fields could share bytes of the record, and each would be verified:
-// together they must be no longer than it.
+// another than it says. Keys and values could share bytes of the record, and each would be
+// compared, verified and stored: together they must be no longer than it.
 Verified<void> decode_delta(const wire::Delta& wire, std::size_t record_bytes,
-                            session::Delta& delta) {
-  std::size_t value_bytes = 0;
+                            std::size_t& expansion_left_bytes, session::Delta& delta) {
+  std::size_t left_bytes = record_bytes;
+  const auto take = [&left_bytes](std::size_t bytes) {
+    if (bytes > left_bytes) return false;
+    left_bytes -= bytes;
+    return true;
+  };
   if (wire.puts() != nullptr) {
     for (const wire::Field* put : *wire.puts()) {
+      const std::string_view key = view(put->key());
       const auto value = bytes(put->value());
-      value_bytes += value.size();
-      if (value_bytes > record_bytes) {
+      if (!take(key.size()) || !take(value.size())) {
         return tl::unexpected(Violation("fields that are longer than their record"));
       }
-      if (!verify_value(value)) return tl::unexpected(Violation("a field that does not verify"));
-      delta.puts.push_back({.key = view(put->key()), .value = value});
+      if (!verify_value(value, expansion_left_bytes)) {
+        return tl::unexpected(Violation("a field that does not verify"));
+      }
+      delta.puts.push_back({.key = key, .value = value});
     }
   }
   if (wire.deletes() != nullptr) {
-    for (const flatbuffers::String* key : *wire.deletes()) delta.deletes.push_back(view(key));
+    for (const flatbuffers::String* deleted : *wire.deletes()) {
+      const std::string_view key = view(deleted);
+      if (!take(key.size())) {
+        return tl::unexpected(Violation("deleted keys that are longer than their record"));
+      }
+      delta.deletes.push_back(key);
+    }
   }
   std::ranges::sort(delta.deletes);
   if (std::ranges::adjacent_find(delta.puts, std::greater_equal<>(), &session::Delta::Put::key) !=
@@ -172,10 +185,13 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
   }
   outcome.status = OutcomeStatus::kOk;
   const auto result = bytes(response->result());
-  if (!verify_value(result)) return tl::unexpected(Violation("a result that does not verify"));
+  std::size_t expansion_left_bytes = expansion_limit_bytes(body.size());  // of all its values
+  if (!verify_value(result, expansion_left_bytes)) {
+    return tl::unexpected(Violation("a result that does not verify"));
+  }
   outcome.result.assign(result.begin(), result.end());
   if (response->delta() == nullptr) return {};
-  return decode_delta(*response->delta(), body.size(), outcome.delta);
+  return decode_delta(*response->delta(), body.size(), expansion_left_bytes, outcome.delta);
 }
 
 Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch) {

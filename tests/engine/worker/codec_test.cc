@@ -1,5 +1,6 @@
 #include "engine/worker/codec.h"
 
+#include <flatbuffers/flexbuffers.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -84,6 +85,19 @@ std::string violation_of(const std::vector<std::string>& puts,
   return decoded ? "" : decoded.error();
 }
 
+std::string violation_of_shared_deletes(std::size_t count, const std::string& key) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto shared = builder.CreateString(key);
+  const auto deletes = builder.CreateVector(std::vector(count, shared));
+  const auto delta = wire::CreateDelta(builder, 0, deletes);
+  const auto result = builder.CreateVector(Value().bytes().data(), Value().bytes().size());
+  builder.Finish(wire::CreateResponse(builder, kEpoch, 1, wire::Status::ok, result, delta));
+  Outcome outcome;
+  const auto decoded = decode_response(
+      std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())), kEpoch, outcome);
+  return decoded ? "" : decoded.error();
+}
+
 TEST(DecodeResponseTest, RefusesADeltaWithAKeyTwice) {
   EXPECT_EQ(violation_of({"a", "b"}, {"d", "c"}), "");
   EXPECT_THAT(violation_of({"a", "a"}, {}), HasSubstr("twice"));
@@ -98,6 +112,28 @@ TEST(DecodeResponseTest, RefusesFieldsThatShareTheirBytes) {
   for (int i = 1'000; i < 2'000; ++i) keys.push_back(std::to_string(i));
   EXPECT_THAT(violation_of(keys, {}, Value::of(std::string(4'000, 'x'))),
               HasSubstr("longer than their record"));
+}
+
+// To sort them would compare 8,000 bytes with themselves 20,000 times.
+TEST(DecodeResponseTest, RefusesDeletedKeysThatShareTheirBytes) {
+  EXPECT_THAT(violation_of_shared_deletes(2'000, std::string(8'000, 'k')),
+              HasSubstr("longer than their record"));
+  EXPECT_EQ(violation_of_shared_deletes(1, std::string(8'000, 'k')), "");
+}
+
+// One field may expand so far. Fifty would make hundreds of millions of elements of a few KiB.
+TEST(DecodeResponseTest, RefusesFieldsThatExpandTooFarTogether) {
+  flexbuffers::Builder builder;
+  builder.Vector([&] { builder.Int(1); });
+  for (int times = 0; times < 17; ++times) {  // each list holds the one before twice
+    builder.ReuseValue(builder.LastValue());
+    builder.EndVector(0, false, false);
+  }
+  builder.Finish();
+  const Value field = Value::from_bytes(builder.GetBuffer()).value();
+  EXPECT_THAT(violation_of({"a"}, {}, field), HasSubstr("does not verify"))
+      << "it stands in the result, too";
+  EXPECT_EQ(violation_of({"a"}, {}, Value::of(std::string(4'000, 'x'))), "");
 }
 
 // Whatever is accepted can be read to its end; sanitizers watch.

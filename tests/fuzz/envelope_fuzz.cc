@@ -1,0 +1,104 @@
+// What a worker sent, read as each type of record that it may claim to be: refused, or readable
+// to its end, with views that stay inside it and a delta that can be applied.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "dspool/value.h"
+#include "engine/session/record.h"
+#include "engine/worker/codec.h"
+#include "tests/fuzz/epoch.h"
+#include "tests/fuzz/read_whole.h"
+#include "tests/fuzz/require.h"
+#include "tests/fuzz/work.h"
+
+namespace dspool::fuzz {
+namespace {
+
+using Body = std::span<const std::byte>;
+
+// A record's values may be shared within it: each counts 64 times its length, and 1 MiB together.
+constexpr std::uint64_t kStepsPerByte = 2'000;
+constexpr std::uint64_t kFixedSteps = 20'000'000;
+
+template <typename T>
+void require_inside(Body body, std::span<const T> view) {
+  const auto bytes = std::as_bytes(view);
+  require(bytes.empty() || (bytes.data() >= body.data() &&
+                            bytes.data() + bytes.size() <= body.data() + body.size()),
+          "what a delta refers to lies inside its record");
+}
+
+void read_error(const Error& error) {
+  require(!to_string(error.category).empty(), "an error has a category");
+  require(!error.describe().empty(), "an error can be told");
+}
+
+void read_delta(Body body, const session::Delta& delta) {
+  for (const session::Delta::Put& put : delta.puts) {
+    require_inside<char>(body, put.key);
+    require_inside(body, put.value);
+    static_cast<void>(read_whole(Value::from_verified({put.value.begin(), put.value.end()})));
+  }
+  for (const std::string_view key : delta.deletes) require_inside<char>(body, key);
+
+  session::Record record;
+  for (int times = 1; times <= 2; ++times) {
+    const std::size_t bytes = record.bytes_after(delta);
+    record.apply(delta, 9);
+    require(record.bytes() == bytes, "a session is as large as was foreseen");
+    require(record.fields().size() == delta.puts.size(), "each key is put once");
+  }
+  for (const session::Delta::Put& put : delta.puts) {
+    const session::Field* field = record.find(put.key);
+    require(field != nullptr && std::ranges::equal(field->value, put.value), "a put is found");
+  }
+}
+
+void read_response(Body body) {
+  worker::Outcome outcome{.status = worker::OutcomeStatus::kOk,  // of the attempt before
+                          .attempt = 3,
+                          .result = {1, 2, 3},
+                          .delta = {.puts = {{.key = "old", .value = {}}}, .deletes = {"older"}},
+                          .error = {},
+                          .service_ns = -1};
+  const Work work;
+  const auto decoded = worker::decode_response(body, kEpoch, outcome);
+  work.require_linear("decoding a response", body.size(), kStepsPerByte, kFixedSteps);
+  if (!decoded) return require(!decoded.error().empty(), "a refusal says why");
+  require(outcome.service_ns >= 0, "time does not run backwards");
+  if (outcome.status == worker::OutcomeStatus::kError) read_error(outcome.error);
+  if (outcome.status == worker::OutcomeStatus::kOk) {
+    static_cast<void>(read_whole(Value::from_verified(outcome.result)));
+    read_delta(body, outcome.delta);
+  } else {
+    require(outcome.result.empty() && outcome.delta.empty(), "what failed changes nothing");
+  }
+}
+
+void read_others(Body body) {
+  const Work work;
+  const auto ready = worker::decode_ready(body, kEpoch);
+  const auto failure = worker::decode_failure(body, kEpoch);
+  work.require_linear("decoding ready and failure", body.size(), kStepsPerByte, 20'000);
+  if (!ready) require(!ready.error().empty(), "a refusal says why");
+  if (failure) {
+    read_error(*failure);
+  } else {
+    require(!failure.error().empty(), "a refusal says why");
+  }
+}
+
+}  // namespace
+}  // namespace dspool::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto bytes = std::as_bytes(std::span(data, size));
+  const std::vector<std::byte> body(bytes.begin(), bytes.end());  // private, aligned, no longer
+  dspool::fuzz::read_response(body);
+  dspool::fuzz::read_others(body);
+  return 0;
+}
