@@ -20,6 +20,7 @@
 #include "engine/telemetry/log.h"
 #include "engine/telemetry/metrics.h"
 #include "engine/worker/supervisor.h"
+#include "ipc/payload.h"
 
 namespace dspool {
 namespace {
@@ -40,17 +41,29 @@ dispatch::Limits limits_from(const Config& config) {
           .affinity = config.affinity};
 }
 
+Result<std::unique_ptr<ipc::PayloadStore>> make_payloads(const Config& config) {
+  auto made = ipc::PayloadStore::create(config.pooling_enabled ? config.worker.slab_bytes : 0);
+  if (made) return std::move(*made);
+  const bool no_memory = made.error().kind == ipc::FaultKind::kNoMemory;
+  return tl::unexpected(
+      Error{.category = ErrorCategory::kInitialization,
+            .code = no_memory ? "slab_no_memory" : "no_resources",
+            .message = fmt::format("no memory for the pool's slab: {}; lower worker.slab_bytes",
+                                   made.error().what)});
+}
+
 }  // namespace
 
 class Engine::Parts final : private worker::LinkListener {
  public:
-  explicit Parts(Config c)
+  Parts(Config c, std::unique_ptr<ipc::PayloadStore> p)
       : config(std::move(c)),
+        payloads(std::move(p)),
         names(name_workers(config.pool_size + config.overflow)),
         log(config.log_level, config.log_sink),
         history(config.history_events),
-        store(worker::kValueLimitBytes),
-        supervisor(config.worker, names, log, metrics),
+        store(config.worker.max_payload_bytes),
+        supervisor(config.worker, names, *payloads, log, metrics),
         gate(limits_from(config),
              {.store = store,
               .sessions = sessions,
@@ -60,7 +73,7 @@ class Engine::Parts final : private worker::LinkListener {
               .reactor = reactor_waker},
              names, std::random_device{}(), config.completion_executor),
         reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
-        front(config, gate, sessions, reactor_waker,
+        front(config, gate, sessions, *payloads, reactor_waker,
               [this](const LanguageModel& model) { set_lm(model); }),
         prober(gate, reactor_waker, names, config.pool_size),
         statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
@@ -89,6 +102,7 @@ class Engine::Parts final : private worker::LinkListener {
   }
 
   Config config;
+  std::unique_ptr<ipc::PayloadStore> payloads;
   std::vector<std::string> names;
   telemetry::Log log;
   telemetry::Metrics metrics;
@@ -120,9 +134,11 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::start(Config config) {
   if (auto valid = config.validate(); !valid) return tl::unexpected(std::move(valid.error()));
+  auto payloads = make_payloads(config);
+  if (!payloads) return tl::unexpected(std::move(payloads.error()));
   std::unique_ptr<Parts> parts;
   try {
-    parts = std::make_unique<Parts>(std::move(config));
+    parts = std::make_unique<Parts>(std::move(config), std::move(*payloads));
   } catch (const std::system_error& error) {
     return tl::unexpected(Error{
         .category = ErrorCategory::kInitialization,

@@ -8,11 +8,14 @@
 #include <bit>
 #include <cassert>
 #include <cerrno>
+#include <cstring>
 #include <limits>
 #include <new>
 
 #include "ipc/announcement.h"
+#include "ipc/control_message.h"
 #include "ipc/memory_room.h"
+#include "ipc/sealed_bytes.h"
 
 namespace dspool::ipc {
 namespace {
@@ -32,7 +35,8 @@ std::uint64_t add_saturated(std::uint64_t left, std::uint64_t right) {
 
 // Both segments, with their headers.
 std::uint64_t bytes_in_all(const ChannelSizes& sizes) {
-  return add_saturated(add_saturated(sizes.request_bytes, sizes.response_bytes), 2 * kRingOffset);
+  return add_saturated(add_saturated(sizes.request_bytes, sizes.response_bytes),
+                       add_saturated(sizes.bulk_bytes, 2 * kRingOffset));
 }
 
 Result<FileDescriptor> open_bell() {
@@ -48,11 +52,14 @@ Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch
   const auto fits =
       check_size("request", sizes.request_bytes)
           .and_then([&] { return check_size("response", sizes.response_bytes); })
+          .and_then([&] {
+            return sizes.bulk_bytes == 0 ? Result<void>() : check_size("bulk", sizes.bulk_bytes);
+          })
           .and_then([&] { return check_memory_room(bytes_in_all(sizes), measure_memory_room()); });
   if (!fits) return tl::unexpected(fits.error());
 
   const std::size_t bytes_a = kRingOffset + sizes.request_bytes;
-  const std::size_t bytes_b = kRingOffset + sizes.response_bytes;
+  const std::size_t bytes_b = kRingOffset + sizes.response_bytes + sizes.bulk_bytes;
   auto memfd_a = Memfd::create("dspool-engine", bytes_a);
   if (!memfd_a) return tl::unexpected(memfd_a.error());
   auto memfd_b = Memfd::create("dspool-worker", bytes_b);
@@ -84,13 +91,20 @@ Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch
 EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts)
     : parts_(std::move(parts)),
       epoch_(epoch),
+      longest_answer_bytes_(sizes.longest_answer_bytes),
+      slab_(sizes.slab),
       engine_(write_header(epoch, sizes, parts_.segment_a)),
       worker_(*reinterpret_cast<const WorkerHeader*>(parts_.segment_b.bytes().data())),
       requests_(engine_.request_tail.value, worker_.request_head.value,
                 parts_.segment_a.bytes().subspan(kRingOffset)),
       ringer_(engine_.doorbell.value, worker_.worker_sleeping.value),
       responses_(engine_.response_head.value, worker_.response_tail.value,
-                 parts_.segment_b.bytes().subspan(kRingOffset)) {}
+                 parts_.segment_b.bytes().subspan(kRingOffset, sizes.response_bytes)) {
+  if (sizes.bulk_bytes == 0) return;
+  bulk_.emplace(engine_.bulk_head.value, worker_.bulk_tail.value,
+                parts_.segment_b.bytes().last(sizes.bulk_bytes),
+                longest_body_bytes(sizes.bulk_bytes));
+}
 
 EngineChannel::~EngineChannel() {
   parts_.control.close();
@@ -105,6 +119,8 @@ EngineHeader& EngineChannel::write_header(std::uint64_t epoch, const ChannelSize
   header->epoch = epoch;
   header->request_bytes = sizes.request_bytes;
   header->response_bytes = sizes.response_bytes;
+  header->bulk_bytes = sizes.bulk_bytes;
+  header->has_slab = sizes.slab >= 0 ? 1 : 0;
   return *header;
 }
 
@@ -127,18 +143,8 @@ bool EngineChannel::publish() noexcept {
 
 void EngineChannel::ring_worker() noexcept { ringer_.ring(); }
 
-Result<void> EngineChannel::send_control(std::span<const std::byte> message) const {
-  assert(!message.empty());
-  while (::send(parts_.control.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) <
-         0) {
-    const int error = errno;
-    if (error == EINTR) continue;
-    auto fault = system_fault("cannot send a control message to the worker", error);
-    if (error == EPIPE || error == ECONNRESET) fault.value().kind = FaultKind::kPeerGone;
-    if (error == EMSGSIZE) fault.value().kind = FaultKind::kTooLarge;
-    return fault;
-  }
-  return {};
+Result<void> EngineChannel::send_control(std::span<const std::byte> message, int descriptor) const {
+  return send_message(parts_.control.get(), message, descriptor);
 }
 
 // ---- the receive token ----
@@ -169,9 +175,50 @@ EngineChannel::Received EngineChannel::receive(RecordHeader& header, std::vector
   if (!violation_.empty()) return Received::kViolation;
   if (!record) return Received::kNothing;
   header = record->header;
-  body.assign(record->body.begin(), record->body.end());
+  violation_ = copy_body(*record, body);
+  if (!violation_.empty()) return Received::kViolation;
   responses_.release();
   return Received::kRecord;
+}
+
+// What is wrong with the body, or "".
+std::string EngineChannel::copy_body(const Record& record, std::vector<std::byte>& body) {
+  const auto place = static_cast<BodyPlace>(record.header.flags);
+  if (place == BodyPlace::kInline) {
+    body.assign(record.body.begin(), record.body.end());
+    return {};
+  }
+  OutsideBody outside{};
+  if (record.body.size() != sizeof outside) return "an outside body without its size";
+  std::memcpy(&outside, record.body.data(), sizeof outside);
+  if (outside.bytes > longest_answer_bytes_) {
+    return "an answer of " + std::to_string(outside.bytes) + " bytes, the limit is " +
+           std::to_string(longest_answer_bytes_);
+  }
+  return place == BodyPlace::kBulk ? copy_bulk(record.header, outside.bytes, body)
+                                   : copy_memfd(outside.bytes, body);
+}
+
+std::string EngineChannel::copy_bulk(const RecordHeader& header, std::uint64_t claimed_bytes,
+                                     std::vector<std::byte>& body) {
+  if (!bulk_) return "a body in the bulk ring, which this channel does not have";
+  const auto bulk = bulk_->peek();
+  if (bulk_->violated()) return "bulk ring: " + bulk_->violation().describe();
+  if (!bulk) return "a body that is not in the bulk ring";
+  if (bulk->header.type != header.type || bulk->header.request_id != header.request_id ||
+      bulk->header.flags != 0 || bulk->body.size() != claimed_bytes) {
+    return "a body in the bulk ring that belongs to another record";
+  }
+  body.assign(bulk->body.begin(), bulk->body.end());
+  bulk_->release();  // before the record that names it: who waits for room waits for that
+  return {};
+}
+
+std::string EngineChannel::copy_memfd(std::uint64_t claimed_bytes, std::vector<std::byte>& body) {
+  const auto message = receive_message(parts_.control.get(), false);
+  if (!message || !message->descriptor.is_open()) return "a body whose memfd did not come";
+  const auto read = read_sealed(message->descriptor.get(), claimed_bytes, body);
+  return read ? std::string() : read.error().what;
 }
 
 // Once, at the first record: the worker wrote its header before it.
@@ -210,11 +257,14 @@ void EngineChannel::clear_bell(Receiver receiver) const noexcept {
 
 std::vector<std::pair<int, int>> EngineChannel::child_descriptors() const {
   const auto number = [](ChildDescriptor descriptor) { return static_cast<int>(descriptor); };
-  return {{parts_.memfd_a.descriptor(), number(ChildDescriptor::kSegmentA)},
-          {parts_.memfd_b.descriptor(), number(ChildDescriptor::kSegmentB)},
-          {parts_.child_control.get(), number(ChildDescriptor::kControl)},
-          {parts_.caller_bell.get(), number(ChildDescriptor::kCallerBell)},
-          {parts_.reactor_bell.get(), number(ChildDescriptor::kReactorBell)}};
+  std::vector<std::pair<int, int>> all{
+      {parts_.memfd_a.descriptor(), number(ChildDescriptor::kSegmentA)},
+      {parts_.memfd_b.descriptor(), number(ChildDescriptor::kSegmentB)},
+      {parts_.child_control.get(), number(ChildDescriptor::kControl)},
+      {parts_.caller_bell.get(), number(ChildDescriptor::kCallerBell)},
+      {parts_.reactor_bell.get(), number(ChildDescriptor::kReactorBell)}};
+  if (slab_ >= 0) all.emplace_back(slab_, number(ChildDescriptor::kSlab));
+  return all;
 }
 
 void EngineChannel::close_child_ends() noexcept {

@@ -31,6 +31,10 @@ namespace dspool::ipc {
 struct ChannelSizes {
   std::size_t request_bytes = std::size_t{1} << 20;  // powers of two, at least kMinRingBytes
   std::size_t response_bytes = std::size_t{1} << 20;
+  std::size_t bulk_bytes = 0;  // of the ring for long answers; as the others, or 0: there is none
+  // The longest body that is accepted, wherever it lies.
+  std::uint64_t longest_answer_bytes = std::uint64_t{256} << 20;
+  int slab = -1;  // of the pool's payloads (payload.h), for the worker to inherit; -1: none
 };
 
 // The worker's descriptors, as they must be numbered in the worker (see WorkerChannel::attach).
@@ -40,6 +44,7 @@ enum class ChildDescriptor : int {
   kControl = 5,      // SOCK_SEQPACKET; its hang-up tells that the engine is gone (lifeline)
   kCallerBell = 6,   // eventfd
   kReactorBell = 7,  // eventfd
+  kSlab = 8,         // of the pool's payloads (payload.h); not there where the pool has none
 };
 
 class EngineChannel {
@@ -61,10 +66,11 @@ class EngineChannel {
   [[nodiscard]] bool publish() noexcept;
   // Wakes the worker: bumps the doorbell, FUTEX_WAKE. One system call.
   void ring_worker() noexcept;
-  // One message over the control socket (never in shared memory), without waiting. Errors:
-  // kPeerGone when it hung up, kTooLarge for what no socket takes, kSystem when the worker has
-  // left too many unread. REQUIRES: a message is not empty.
-  Result<void> send_control(std::span<const std::byte> message) const;
+  // One message over the control socket (never in shared memory), without waiting, and with it
+  // `descriptor`, if that is one. Errors: kPeerGone when it hung up, kTooLarge for what no socket
+  // takes, kFull when the worker has left too many unread, kSystem. REQUIRES: a message is not
+  // empty.
+  Result<void> send_control(std::span<const std::byte> message, int descriptor = -1) const;
 
   // ---- the receive token ----
   [[nodiscard]] bool try_take_token() noexcept;
@@ -72,8 +78,9 @@ class EngineChannel {
 
   // ---- receiving; REQUIRES: the token ----
   enum class Received { kNothing, kRecord, kViolation };
-  // Copies the next record into `body` (capacity is reused) and `header`, and frees its bytes.
-  // After kViolation `violation()` says what was wrong; it is the answer ever after.
+  // Copies the next record into `header`, and its body, wherever that lies, into `body` (capacity
+  // is reused), and frees their bytes. After kViolation `violation()` says what was wrong; it is
+  // the answer ever after.
   Received receive(RecordHeader& header, std::vector<std::byte>& body);
   // Says whom to ring from now on, seq_cst. Look at `has_records` afterwards, before sleeping.
   void announce(Receiver receiver) noexcept;
@@ -101,9 +108,15 @@ class EngineChannel {
   static EngineHeader& write_header(std::uint64_t epoch, const ChannelSizes& sizes,
                                     const Segment& segment) noexcept;
   bool check_worker_header();
+  std::string copy_body(const Record& record, std::vector<std::byte>& body);
+  std::string copy_bulk(const RecordHeader& header, std::uint64_t claimed_bytes,
+                        std::vector<std::byte>& body);
+  std::string copy_memfd(std::uint64_t claimed_bytes, std::vector<std::byte>& body);
 
   Parts parts_;
   const std::uint64_t epoch_;
+  const std::uint64_t longest_answer_bytes_;
+  const int slab_;
   EngineHeader& engine_;        // segment A
   const WorkerHeader& worker_;  // segment B
 
@@ -112,6 +125,7 @@ class EngineChannel {
   std::atomic<bool> sending_violated_ = false;  // tells the receiver what a sender found
   Ringer ringer_;
   alignas(kLineBytes) Consumer responses_;
+  std::optional<Consumer> bulk_;
   std::atomic<bool> token_is_taken_ = false;
   bool worker_header_is_checked_ = false;
   std::string violation_;

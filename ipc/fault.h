@@ -14,6 +14,7 @@ enum class FaultKind {
   kMismatch,   // layout version or magic of the two sides differ
   kTooLarge,   // more than one record or one control message may carry
   kPeerGone,   // the other side has closed or died
+  kFull,       // no room until the other side has read something
 };
 
 struct Fault {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "ipc/fault.h"
 #include "ipc/file_descriptor.h"
@@ -12,6 +13,7 @@ namespace dspool::ipc {
 enum class Seal {
   kSize,            // nobody can resize it, so no mapping of it can fault for ever
   kSizeAndContent,  // and nobody can write to it, except through mappings that exist already
+  kEverything,      // and nobody at all; refused while such a mapping exists
 };
 
 class Memfd {
@@ -24,6 +26,7 @@ class Memfd {
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
   void close() noexcept { descriptor_.close(); }
+  [[nodiscard]] FileDescriptor release() noexcept { return std::move(descriptor_); }
 
  private:
   explicit Memfd(FileDescriptor descriptor) noexcept : descriptor_(std::move(descriptor)) {}

@@ -139,9 +139,8 @@ MemoryRoom measure_memory_room(const fs::path& root) {
 Result<void> check_memory_room(std::uint64_t asked_bytes, const MemoryRoom& room) {
   if (asked_bytes <= room.available_bytes) return {};
   std::ostringstream what;
-  what << "a channel asks for " << (asked_bytes - 1) / kMiB + 1 << " MiB of shared memory, and "
-       << room.available_bytes / kMiB << " MiB are available (" << room.limited_by
-       << "): lower ring_bytes, run fewer workers, or raise the limit";
+  what << (asked_bytes - 1) / kMiB + 1 << " MiB of shared memory are asked for, and "
+       << room.available_bytes / kMiB << " MiB are available (" << room.limited_by << ')';
   return tl::unexpected(Fault{FaultKind::kNoMemory, what.str()});
 }
 

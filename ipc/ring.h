@@ -48,16 +48,18 @@ class BasicProducer {
  public:
   // REQUIRES: bytes.size() is a power of two of at least kMinRingBytes; bytes are aligned to
   // kRecordAlignment; cursors and bytes outlive *this; both cursors are 0.
+  // `longest_bytes`, the longest body, is at most longest_body_bytes(bytes.size()).
   BasicProducer(Atomic<std::uint64_t>& tail, const Atomic<std::uint64_t>& head,
-                std::span<std::byte> bytes) noexcept;
+                std::span<std::byte> bytes,
+                std::uint32_t longest_bytes = kInlineLimitBytes) noexcept;
 
   // A place for `length` bytes, 16-byte aligned, or nothing: the ring is full, the length is above
-  // kInlineLimitBytes, or the consumer's cursor is a lie (see `violated`). Wait-free. A place that
-  // is not committed is given again.
+  // the longest, or the consumer's cursor is a lie (see `violated`). Wait-free. A place that is
+  // not committed is given again.
   [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
 
   // Completes the record reserved last. It is readable once published.
-  void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
+  void commit(std::uint16_t type, std::uint64_t request_id, std::uint16_t flags = 0) noexcept;
 
   // Makes all committed records readable: the one commit point, edge (P).
   void publish() noexcept;
@@ -78,6 +80,7 @@ class BasicProducer {
   Atomic<std::uint64_t>& shared_tail_;
   const Atomic<std::uint64_t>& shared_head_;
   const std::span<std::byte> bytes_;
+  const std::uint32_t longest_bytes_;
   std::uint64_t tail_ = 0;            // end of what is committed
   std::uint64_t published_tail_ = 0;  // end of what the consumer may have read
   std::uint64_t known_head_ = 0;      // the consumer's cursor when last looked at
@@ -96,7 +99,8 @@ class BasicConsumer {
  public:
   // REQUIRES: as for Producer, but the producer may have begun.
   BasicConsumer(Atomic<std::uint64_t>& head, const Atomic<std::uint64_t>& tail,
-                std::span<const std::byte> bytes) noexcept;
+                std::span<const std::byte> bytes,
+                std::uint32_t longest_bytes = kInlineLimitBytes) noexcept;
 
   // The oldest record that was not released, or nothing: empty, or `violated`. The header is a
   // private copy and checked: the body lies wholly inside what was published.
@@ -119,6 +123,7 @@ class BasicConsumer {
   Atomic<std::uint64_t>& shared_head_;
   const Atomic<std::uint64_t>& shared_tail_;
   const std::span<const std::byte> bytes_;
+  const std::uint32_t longest_bytes_;
   std::uint64_t head_ = 0;          // end of what was released
   std::uint64_t known_tail_ = 0;    // the producer's cursor when last looked at
   std::uint64_t peeked_bytes_ = 0;  // size of the record peeked last, 0 when it was released

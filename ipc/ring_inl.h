@@ -31,16 +31,17 @@ inline bool is_valid_ring(std::span<const std::byte> bytes) noexcept {
 
 template <template <typename> typename Atomic>
 BasicProducer<Atomic>::BasicProducer(Atomic<std::uint64_t>& tail, const Atomic<std::uint64_t>& head,
-                                     std::span<std::byte> bytes) noexcept
-    : shared_tail_(tail), shared_head_(head), bytes_(bytes) {
-  assert(ring_detail::is_valid_ring(bytes));
+                                     std::span<std::byte> bytes,
+                                     std::uint32_t longest_bytes) noexcept
+    : shared_tail_(tail), shared_head_(head), bytes_(bytes), longest_bytes_(longest_bytes) {
+  assert(ring_detail::is_valid_ring(bytes) && longest_bytes <= longest_body_bytes(bytes.size()));
 }
 
 template <template <typename> typename Atomic>
 std::optional<std::span<std::byte>> BasicProducer<Atomic>::try_reserve(
     std::uint32_t length) noexcept {
   reserved_length_.reset();
-  if (length > kInlineLimitBytes || violated()) return std::nullopt;
+  if (length > longest_bytes_ || violated()) return std::nullopt;
   const std::uint64_t record = ring_detail::record_bytes(length);
   const std::uint64_t to_end = bytes_.size() - (tail_ & (bytes_.size() - 1));
   const std::uint64_t padding = record > to_end ? to_end : 0;
@@ -55,11 +56,13 @@ std::optional<std::span<std::byte>> BasicProducer<Atomic>::try_reserve(
 }
 
 template <template <typename> typename Atomic>
-void BasicProducer<Atomic>::commit(std::uint16_t type, std::uint64_t request_id) noexcept {
+void BasicProducer<Atomic>::commit(std::uint16_t type, std::uint64_t request_id,
+                                   std::uint16_t flags) noexcept {
   assert(reserved_length_ && type != kPaddingType);
   const std::uint32_t length = *reserved_length_;
   reserved_length_.reset();
-  write_header(reserved_, {.length = length, .type = type, .flags = 0, .request_id = request_id});
+  write_header(reserved_,
+               {.length = length, .type = type, .flags = flags, .request_id = request_id});
   tail_ = reserved_ + ring_detail::record_bytes(length);
 }
 
@@ -100,9 +103,10 @@ void BasicProducer<Atomic>::write_header(std::uint64_t cursor,
 
 template <template <typename> typename Atomic>
 BasicConsumer<Atomic>::BasicConsumer(Atomic<std::uint64_t>& head, const Atomic<std::uint64_t>& tail,
-                                     std::span<const std::byte> bytes) noexcept
-    : shared_head_(head), shared_tail_(tail), bytes_(bytes) {
-  assert(ring_detail::is_valid_ring(bytes));
+                                     std::span<const std::byte> bytes,
+                                     std::uint32_t longest_bytes) noexcept
+    : shared_head_(head), shared_tail_(tail), bytes_(bytes), longest_bytes_(longest_bytes) {
+  assert(ring_detail::is_valid_ring(bytes) && longest_bytes <= longest_body_bytes(bytes.size()));
 }
 
 template <template <typename> typename Atomic>
@@ -165,10 +169,10 @@ bool BasicConsumer<Atomic>::check_header(const RecordHeader& header,
                                          std::uint64_t to_end) noexcept {
   const std::uint64_t record = ring_detail::record_bytes(header.length);
   const std::uint64_t published = known_tail_ - head_;
-  if (header.flags != 0) {
-    violation_ = {"a record has unknown flags", header.flags, 0};
-  } else if (header.length > kInlineLimitBytes) {
-    violation_ = {"a record is too long", header.length, kInlineLimitBytes};
+  if (header.flags > (header.type == kPaddingType ? 0 : kLastBodyPlace)) {
+    violation_ = {"a record has unknown flags", header.flags, kLastBodyPlace};
+  } else if (header.length > longest_bytes_) {
+    violation_ = {"a record is too long", header.length, longest_bytes_};
   } else if (record > published) {
     violation_ = {"a record passes the tail", record, published};
   } else if (record > to_end) {

@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <string>
 #include <thread>
@@ -42,6 +42,10 @@ tl::unexpected<Fault> mismatch(std::string what) {
   return tl::unexpected(Fault{FaultKind::kMismatch, std::move(what)});
 }
 
+bool is_ring_size(std::uint64_t bytes) {
+  return std::has_single_bit(bytes) && bytes >= kMinRingBytes;
+}
+
 Result<void> check_header(const EngineHeader& header, std::size_t bytes_a, std::size_t bytes_b) {
   if (header.magic != kMagic) return mismatch("segment A is not a channel of dspool");
   if (header.layout_version != kLayoutVersion) {
@@ -49,11 +53,10 @@ Result<void> check_header(const EngineHeader& header, std::size_t bytes_a, std::
                     ", this worker " + std::to_string(kLayoutVersion) +
                     ": install the same version of dspool on both sides");
   }
-  const auto fits = [](std::uint64_t ring_bytes, std::size_t segment_bytes) {
-    return std::has_single_bit(ring_bytes) && ring_bytes >= kMinRingBytes &&
-           ring_bytes == segment_bytes - kRingOffset;
-  };
-  if (!fits(header.request_bytes, bytes_a) || !fits(header.response_bytes, bytes_b)) {
+  if (!is_ring_size(header.request_bytes) || !is_ring_size(header.response_bytes) ||
+      !(header.bulk_bytes == 0 || is_ring_size(header.bulk_bytes)) ||
+      header.request_bytes != bytes_a - kRingOffset ||
+      header.response_bytes + header.bulk_bytes != bytes_b - kRingOffset) {
     return mismatch("the segments' sizes are not those of their rings");
   }
   return {};
@@ -74,7 +77,8 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach() {
                  .segment_b = static_cast<int>(ChildDescriptor::kSegmentB),
                  .control = static_cast<int>(ChildDescriptor::kControl),
                  .caller_bell = static_cast<int>(ChildDescriptor::kCallerBell),
-                 .reactor_bell = static_cast<int>(ChildDescriptor::kReactorBell)});
+                 .reactor_bell = static_cast<int>(ChildDescriptor::kReactorBell),
+                 .slab = static_cast<int>(ChildDescriptor::kSlab)});
 }
 
 Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach(const Descriptors& descriptors) {
@@ -85,7 +89,10 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach(const Descriptors& 
   const auto& header = *reinterpret_cast<const EngineHeader*>(segment_a->bytes().data());
   const auto checked = check_header(header, segment_a->bytes().size(), segment_b->bytes().size());
   if (!checked) return tl::unexpected(checked.error());
-  for (const int kept : {descriptors.control, descriptors.caller_bell, descriptors.reactor_bell}) {
+  const int slab = header.has_slab != 0 ? descriptors.slab : -1;
+  for (const int kept :
+       {descriptors.control, descriptors.caller_bell, descriptors.reactor_bell, slab}) {
+    if (kept == slab && slab < 0) continue;
     if (::fcntl(kept, F_SETFD, FD_CLOEXEC) != 0) {
       return system_fault("descriptor " + std::to_string(kept) + " is not a channel's", errno);
     }
@@ -94,7 +101,8 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach(const Descriptors& 
   const FileDescriptor mapped_b(descriptors.segment_b);
   return std::unique_ptr<WorkerChannel>(new WorkerChannel(
       Parts{std::move(*segment_a), std::move(*segment_b), FileDescriptor(descriptors.control),
-            FileDescriptor(descriptors.caller_bell), FileDescriptor(descriptors.reactor_bell)}));
+            FileDescriptor(descriptors.caller_bell), FileDescriptor(descriptors.reactor_bell),
+            FileDescriptor(slab)}));
 }
 
 WorkerChannel::WorkerChannel(Parts parts)
@@ -105,7 +113,12 @@ WorkerChannel::WorkerChannel(Parts parts)
                 parts_.segment_a.bytes().subspan(kRingOffset)),
       sleeper_(worker_.worker_sleeping.value, engine_.doorbell.value),
       responses_(worker_.response_tail.value, engine_.response_head.value,
-                 parts_.segment_b.bytes().subspan(kRingOffset)) {}
+                 parts_.segment_b.bytes().subspan(kRingOffset, engine_.response_bytes)) {
+  if (engine_.bulk_bytes == 0) return;
+  longest_in_rings_ = longest_body_bytes(engine_.bulk_bytes);
+  bulk_.emplace(worker_.bulk_tail.value, engine_.bulk_head.value,
+                parts_.segment_b.bytes().last(engine_.bulk_bytes), longest_in_rings_);
+}
 
 WorkerChannel::~WorkerChannel() = default;
 
@@ -150,11 +163,43 @@ std::uint64_t WorkerChannel::missed_rings() const noexcept { return sleeper_.mis
 // ---- sending ----
 
 std::optional<std::span<std::byte>> WorkerChannel::try_reserve(std::uint32_t length) noexcept {
-  return responses_.try_reserve(length);
+  if (length > longest_in_rings_) return std::nullopt;
+  const bool in_bulk = length > kInlineLimitBytes;
+  reserved_bulk_bytes_ = in_bulk ? length : 0;
+  bulk_is_full_ = false;
+  if (!in_bulk) return responses_.try_reserve(length);
+  if (!responses_.try_reserve(sizeof(OutsideBody))) return std::nullopt;
+  const auto place = bulk_->try_reserve(length);
+  bulk_is_full_ = !place;
+  return place;
 }
 
 void WorkerChannel::commit(std::uint16_t type, std::uint64_t request_id) noexcept {
-  responses_.commit(type, request_id);
+  if (reserved_bulk_bytes_ == 0) return responses_.commit(type, request_id);
+  bulk_->commit(type, request_id);
+  bulk_->publish();  // before the record that names it
+  commit_outside(type, request_id, BodyPlace::kBulk, reserved_bulk_bytes_);
+}
+
+Result<void> WorkerChannel::try_hand_over(std::uint16_t type, std::uint64_t request_id, int memfd,
+                                          std::uint64_t bytes) {
+  bulk_is_full_ = false;
+  if (!responses_.try_reserve(sizeof(OutsideBody))) {
+    return tl::unexpected(Fault{FaultKind::kFull, "the response ring is full"});
+  }
+  const auto sent =
+      send_message(parts_.control.get(), std::as_bytes(std::span(&request_id, 1)), memfd);
+  if (sent) commit_outside(type, request_id, BodyPlace::kMemfd, bytes);
+  return sent;
+}
+
+// Fills and completes the record that names a body elsewhere. REQUIRES: it was reserved last.
+void WorkerChannel::commit_outside(std::uint16_t type, std::uint64_t request_id, BodyPlace place,
+                                   std::uint64_t bytes) noexcept {
+  const auto record = responses_.try_reserve(sizeof(OutsideBody));
+  const OutsideBody outside{.bytes = bytes};
+  std::memcpy(record->data(), &outside, sizeof outside);
+  responses_.commit(type, request_id, static_cast<std::uint16_t>(place));
 }
 
 void WorkerChannel::publish() noexcept {
@@ -165,16 +210,17 @@ void WorkerChannel::publish() noexcept {
   if (receiver == Receiver::kReactor) ::eventfd_write(parts_.reactor_bell.get(), 1);
 }
 
-std::optional<std::uint64_t> WorkerChannel::publish_full() noexcept {
+std::optional<WorkerChannel::FullRing> WorkerChannel::publish_full() noexcept {
   publish();
-  if (responses_.violated()) return std::nullopt;
-  return responses_.known_head();
+  const Producer& full = bulk_is_full_ ? *bulk_ : responses_;
+  if (full.violated()) return std::nullopt;
+  return FullRing{.head = bulk_is_full_ ? engine_.bulk_head.value : engine_.response_head.value,
+                  .read_to = full.known_head()};
 }
 
-bool WorkerChannel::wait_for_room(std::uint64_t read_to) const {
-  const auto& head = engine_.response_head.value;
+bool WorkerChannel::wait_for_room(const FullRing& full) const {
   for (microseconds nap = kShortestNap;
-       head.load(std::memory_order_relaxed) == read_to;  // try_reserve takes (C)
+       full.head.load(std::memory_order_relaxed) == full.read_to;  // try_reserve takes (C)
        nap = std::min(2 * nap, kLongestNap)) {
     if (engine_is_gone()) return false;
     std::this_thread::sleep_for(nap);
@@ -183,22 +229,6 @@ bool WorkerChannel::wait_for_room(std::uint64_t read_to) const {
 }
 
 // ---- control ----
-
-std::optional<std::vector<std::byte>> WorkerChannel::receive_control(bool wait) const {
-  const int flags = wait ? 0 : MSG_DONTWAIT;
-  const auto receive = [&](void* buffer, std::size_t bytes, int more_flags) {
-    ssize_t result = 0;
-    do {
-      result = ::recv(parts_.control.get(), buffer, bytes, flags | more_flags);
-    } while (result < 0 && errno == EINTR);
-    return result;
-  };
-  const ssize_t length = receive(nullptr, 0, MSG_PEEK | MSG_TRUNC);
-  if (length <= 0) return std::nullopt;
-  std::vector<std::byte> message(static_cast<std::size_t>(length));
-  if (receive(message.data(), message.size(), 0) != length) return std::nullopt;
-  return message;
-}
 
 Result<void> WorkerChannel::start_lifeline() {
   auto lifeline = Lifeline::start(parts_.control.get());

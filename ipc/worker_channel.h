@@ -11,9 +11,9 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "ipc/adaptive_spin.h"
+#include "ipc/control_message.h"
 #include "ipc/doorbell.h"
 #include "ipc/fault.h"
 #include "ipc/file_descriptor.h"
@@ -33,7 +33,7 @@ class WorkerChannel {
   static Result<std::unique_ptr<WorkerChannel>> attach();
   // The same over other descriptor numbers, for tests inside one process.
   struct Descriptors {
-    int segment_a, segment_b, control, caller_bell, reactor_bell;
+    int segment_a, segment_b, control, caller_bell, reactor_bell, slab;
   };
   static Result<std::unique_ptr<WorkerChannel>> attach(const Descriptors& descriptors);
   WorkerChannel(const WorkerChannel&) = delete;
@@ -57,31 +57,47 @@ class WorkerChannel {
   [[nodiscard]] std::uint64_t missed_rings() const noexcept;
 
   // ---- sending ----
-  // Nothing: full (publish_full, wait_for_room, try again), or longer than kInlineLimitBytes.
+  // A place for a body: in the response ring, or in the bulk ring where it is too long for that.
+  // Nothing: full (publish_full, wait_for_room, try again), or above longest_in_rings().
   [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
   void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
+  [[nodiscard]] std::uint32_t longest_in_rings() const noexcept { return longest_in_rings_; }
+  // The same for a body in a sealed memfd of this many bytes (sealed_bytes.h). Nothing was done:
+  // kFull, as above; kPeerGone, kSystem.
+  Result<void> try_hand_over(std::uint16_t type, std::uint64_t request_id, int memfd,
+                             std::uint64_t bytes);
   // Publishes and rings whom the engine announced.
   void publish() noexcept;
-  // After try_reserve found no room: publishes, and returns how far the engine had read by then;
-  // nothing: its cursor lied.
-  [[nodiscard]] std::optional<std::uint64_t> publish_full() noexcept;
+  // After there was no room: publishes, and returns how far the engine had read by then; nothing:
+  // its cursor lied.
+  struct FullRing {
+    const std::atomic<std::uint64_t>& head;
+    std::uint64_t read_to;
+  };
+  [[nodiscard]] std::optional<FullRing> publish_full() noexcept;
   // Waits until the engine has read beyond that, in bounded naps; false: the engine is gone. Any
   // number of threads may wait while another sends.
-  [[nodiscard]] bool wait_for_room(std::uint64_t read_to) const;
+  [[nodiscard]] bool wait_for_room(const FullRing& full) const;
 
   // ---- control ----
   // The next control message, waiting for it when `wait`; nothing: none there, or hang-up.
-  [[nodiscard]] std::optional<std::vector<std::byte>> receive_control(bool wait) const;
+  [[nodiscard]] std::optional<ControlMessage> receive_control(bool wait) const {
+    return receive_message(parts_.control.get(), wait);
+  }
+  // Where payloads of the slab are mapped from; -1: the pool has none.
+  [[nodiscard]] int slab() const noexcept { return parts_.slab.get(); }
   // Starts a thread that kills this process's whole group when the engine's end hangs up.
   Result<void> start_lifeline();
 
  private:
   struct Parts {
     Segment segment_a, segment_b;
-    FileDescriptor control, caller_bell, reactor_bell;
+    FileDescriptor control, caller_bell, reactor_bell, slab;
   };
   explicit WorkerChannel(Parts parts);
   static WorkerHeader& write_header(const EngineHeader& engine, const Segment& segment) noexcept;
+  void commit_outside(std::uint16_t type, std::uint64_t request_id, BodyPlace place,
+                      std::uint64_t bytes) noexcept;
   [[nodiscard]] bool has_request() noexcept;
   [[nodiscard]] bool engine_is_gone() const noexcept;
 
@@ -95,6 +111,10 @@ class WorkerChannel {
   AdaptiveSpin spin_;
   Sleeper sleeper_;
   alignas(kLineBytes) Producer responses_;
+  std::optional<Producer> bulk_;
+  std::uint32_t longest_in_rings_ = kInlineLimitBytes;
+  std::uint32_t reserved_bulk_bytes_ = 0;  // 0: the body that was reserved last is inline
+  bool bulk_is_full_ = false;              // it was this ring that had no room
 };
 
 }  // namespace dspool::ipc

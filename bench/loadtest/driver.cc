@@ -33,6 +33,13 @@ Error unexpected_answer(std::string_view command, const ValueView& answer) {
                .state_applied = StateApplied::kUnknown};
 }
 
+Error damaged_payload() {
+  return Error{.category = ErrorCategory::kCommunication,
+               .code = "damaged_payload",
+               .message = "a payload did not come back as it was sent",
+               .state_applied = StateApplied::kUnknown};
+}
+
 }  // namespace
 
 Driver::Driver(Target& target, Workload& workload, OrderChecker& checker, DriverOptions options)
@@ -121,6 +128,10 @@ void Driver::end(const Outstanding& operation, Elapsed at, Result<Answer>& resul
   ++progress_.ended;
   if (result && workload_.check == Check::kCounter && !is_counted(result->value)) {
     result = tl::unexpected(unexpected_answer(workload_.command, result->value));
+  }
+  if (result && workload_.payloads && !workload_.payloads->came_back(start, result->value)) {
+    result = tl::unexpected(damaged_payload());
+    ++tally_.damaged;
   }
   if (result) {
     check(operation, *result);

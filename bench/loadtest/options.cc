@@ -14,6 +14,7 @@ constexpr std::uint32_t kMostInFlight = 256;
 
 constexpr std::uint32_t kMostSessions = 10'000'000;
 constexpr std::uint32_t kMostOutstanding = 100'000;
+constexpr double kMostPayloadBytes = 512.0 * 1024 * 1024;
 constexpr double kHighestRate = 10'000'000;
 constexpr double kHighestZipf = 5;
 constexpr double kLongestSeconds = 7 * 24 * 3600;
@@ -64,6 +65,14 @@ Result<void> check_conflicts(const Options& o) {
     return invalid_options(
         "--questions needs --adapter dspy, or --command: which one answers them");
   }
+  if (o.payload_bytes && (own_adapter || trace || questions || !o.command.empty())) {
+    return invalid_options(
+        "--payload-bytes goes with the increments of --adapter loadtest, and with no other "
+        "command");
+  }
+  if (o.payload_bytes && !o.args.empty()) {
+    return invalid_options("--payload-bytes and --args exclude each other: each is the arguments");
+  }
   if (o.speedup && !trace) return invalid_options("--speedup changes the pace of a --trace");
   if (!o.api_base.empty() && o.model.empty()) {
     return invalid_options("--api-base needs --model, as LiteLLM names it: openai/gpt-4o-mini");
@@ -103,6 +112,9 @@ Result<void> check_ranges(const Options& o) {
       .and_then([&] { return check_range("--warmup", o.warmup_seconds, 0, kLongestSeconds); })
       .and_then(
           [&] { return check_range("--kill-every", o.kill_every_seconds, 0.1, kLongestSeconds); })
+      .and_then([&] {
+        return check_range("--payload-bytes", as_double(o.payload_bytes), 1, kMostPayloadBytes);
+      })
       .and_then([&] { return check_range("--timeout", as_double(o.timeout_ms), 1, 86'400'000); })
       .and_then([&] {
         return check_range("--offline-latency-ms", as_double(o.offline_latency_ms), 0, 60'000);

@@ -39,6 +39,7 @@ struct Options {
   // Each operation.
   std::string command = {};  // empty: the adapter's usual one
   std::string args = {};     // JSON; empty: the command's usual ones
+  std::optional<std::uint64_t> payload_bytes = {};
   std::optional<std::int64_t> timeout_ms = {};
   std::uint32_t max_retries = 0;
 

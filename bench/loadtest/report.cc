@@ -75,6 +75,7 @@ std::string to_json(const Report& report) {
                {"duplicated", report.verdicts.duplicated},
                {"out_of_order", report.verdicts.out_of_order},
                {"crossed", report.verdicts.crossed},
+               {"damaged", tally.damaged},
                {"worker_restarts", report.worker_restarts}}
       .to_json();
 }
@@ -104,6 +105,7 @@ std::string to_table(const Report& report) {
   fmt::format_to(out, "order        lost {}   duplicated {}   out of order {}   crossed {}\n",
                  verdicts.lost, verdicts.duplicated, verdicts.out_of_order, verdicts.crossed);
   fmt::format_to(out, "             ({})\n", proof_of(report.check));
+  if (tally.damaged != 0) fmt::format_to(out, "payloads     {} damaged\n", tally.damaged);
   return text;
 }
 

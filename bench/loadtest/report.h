@@ -20,6 +20,8 @@ struct Report {
   bool stopped_early = false;
 
   [[nodiscard]] std::uint64_t operations() const { return tally.successes + tally.failures; }
+  // Nothing was lost, duplicated, out of order, crossed or damaged.
+  [[nodiscard]] bool clean() const { return verdicts.clean() && tally.damaged == 0; }
   // Of the operations; 0 when there were none.
   [[nodiscard]] double success_rate() const;
   // Successes per second.
@@ -28,9 +30,9 @@ struct Report {
 
 // {"total_operations", "successes", "failures", "errors_by_category", "duration_ms",
 // "ops_per_second", "success_rate", "latency_us": {"p50", "p90", "p99", "p999", "max"}, "lost",
-// "duplicated", "out_of_order", "crossed", "worker_restarts"}. Operations are calls, however many
-// attempts they took; those of the warm-up are not counted, but checked. Latencies are those of
-// successes; in `errors_by_category`, categories without an error are left out.
+// "duplicated", "out_of_order", "crossed", "damaged", "worker_restarts"}. Operations are calls,
+// however many attempts they took; those of the warm-up are not counted, but checked. Latencies are
+// those of successes; in `errors_by_category`, categories without an error are left out.
 [[nodiscard]] std::string to_json(const Report& report);
 
 [[nodiscard]] std::string to_table(const Report& report);

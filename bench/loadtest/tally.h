@@ -20,6 +20,7 @@ struct Tally {
 
   std::uint64_t successes = 0;
   std::uint64_t failures = 0;
+  std::uint64_t damaged = 0;  // payloads that did not come back as they were sent
   std::map<std::pair<ErrorCategory, std::string>, Failures> errors;  // by category and code
   LatencyRecorder latencies;                                         // of successes
   std::chrono::nanoseconds duration{0};  // from the first measured start to the last measured end

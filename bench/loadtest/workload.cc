@@ -156,9 +156,16 @@ Result<Workload> make_conversations(const Options& options) {
 Result<Workload> make_repetition(const Options& options) {
   Workload workload{.command = command_of(options), .window = window_of(options)};
   workload.check = check_of(options, workload.command);
-  Result<Args> args = args_of(options, workload.command);
-  if (!args) return tl::unexpected(args.error());
-  workload.args = *std::move(args);
+  if (options.payload_bytes) {
+    workload.payloads = std::make_shared<Payloads>(*options.payload_bytes, options.seed);
+    workload.args = [payloads = workload.payloads](const Start& start) {
+      return payloads->args(start);
+    };
+  } else {
+    Result<Args> args = args_of(options, workload.command);
+    if (!args) return tl::unexpected(args.error());
+    workload.args = *std::move(args);
+  }
   const std::uint32_t sessions = options.sessions.value_or(kDefaultSessions);
   workload.session_ids = made_up_ids(sessions);
   // With a duration only, the number of operations has no limit of its own.

@@ -12,6 +12,7 @@
 #include "bench/loadtest/conversations.h"
 #include "bench/loadtest/options.h"
 #include "bench/loadtest/order_checker.h"
+#include "bench/loadtest/payloads.h"
 #include "bench/loadtest/schedule.h"
 #include "dspool/error.h"
 #include "dspool/value.h"
@@ -31,6 +32,7 @@ struct Workload {
   std::vector<std::string> session_ids = {};
   std::string command = {};
   std::function<Value(const Start&)> args = {};
+  std::shared_ptr<const Payloads> payloads = {};  // that must come back; null: none
   std::unique_ptr<Schedule> schedule = {};
   Check check = Check::kVersionsOnly;
   // What the run comes to, for its progress: a number of operations, or a time.

@@ -50,6 +50,11 @@ bool is_power_of_two(const Slot& slot) {
   return std::has_single_bit(*std::get<std::size_t*>(slot));
 }
 
+bool is_slab(const Slot& slot) {
+  const std::size_t bytes = *std::get<std::size_t*>(slot);
+  return bytes == 0 || (bytes >= WorkerConfig::kLeastRingBytes && std::has_single_bit(bytes));
+}
+
 bool is_absolute_path(const Slot& slot) {
   const std::string& path = *std::get<std::string*>(slot);
   return path.starts_with('/') && path.find('\0') == std::string::npos;
@@ -82,6 +87,8 @@ constexpr std::int64_t kMostKept = 1 << 24;               // calls, sessions, ev
 constexpr std::int64_t kMostMs = 7LL * 24 * 3600 * 1000;  // a week: no sum of two overflows
 constexpr std::int64_t kLeastRing = WorkerConfig::kLeastRingBytes;
 constexpr std::int64_t kMostRing = 1 << 30;  // record lengths are 32 bits
+constexpr std::int64_t kLeastPayload = 64 * 1024;
+constexpr std::int64_t kMostPayload = 512 * 1024 * 1024;  // FlatBuffers end at 2 GiB
 
 constexpr std::array kKeys = std::to_array<Key>({
     {"pooling_enabled", slot<&Config::pooling_enabled>},
@@ -106,6 +113,10 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"worker.session_cache", slot<&Config::worker, &WorkerConfig::session_cache>, 1, kMostKept},
     {"worker.ring_bytes", slot<&Config::worker, &WorkerConfig::ring_bytes>, kLeastRing, kMostRing,
      " that is a power of two", is_power_of_two},
+    {"worker.slab_bytes", slot<&Config::worker, &WorkerConfig::slab_bytes>, 0, kMostRing,
+     " that is 0, or a power of two from 524288 on", is_slab},
+    {"worker.max_payload_bytes", slot<&Config::worker, &WorkerConfig::max_payload_bytes>,
+     kLeastPayload, kMostPayload},
     {"worker.spin_us", slot<&Config::worker, &WorkerConfig::spin_us>, 0, 1000},
     {"worker.start_timeout", slot<&Config::worker, &WorkerConfig::start_timeout>, 1, kMostMs},
     {"worker.cancel_grace", slot<&Config::worker, &WorkerConfig::cancel_grace>, 1, kMostMs},

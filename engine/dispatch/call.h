@@ -15,6 +15,7 @@
 #include "dspool/call.h"
 #include "engine/dispatch/timer_wheel.h"
 #include "engine/session/session.h"
+#include "engine/worker/request.h"
 
 namespace dspool::dispatch {
 
@@ -37,6 +38,7 @@ struct Call : session::QueueEntry {
   std::uint32_t max_retries = 0;
   bool creates_session = true;
   std::string_view idempotency_key;
+  worker::PayloadRef long_args;  // set where the arguments are too long to travel inline
 
   // ---- the dispatcher's, from arrival to end ----
   std::uint64_t id = 0;

@@ -142,7 +142,6 @@ class Dispatcher {
   [[nodiscard]] std::optional<std::uint32_t> least_loaded() noexcept;
   Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
   Sent send(Attempt& attempt, Call& call, bool hydrate);
-  [[nodiscard]] Error too_large(const Attempt& attempt, const Call& call) const;
 
   // -- endings --
   [[nodiscard]] bool is_possible(const Attempt& attempt, const Outcome& outcome,

@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 // Above this service time a request that waits in a ring waits longer than a hand-off takes.
 constexpr std::int64_t kShortServiceNs = 100'000;
 constexpr std::int64_t kEwmaShift = 4;
+constexpr std::string_view kFields = "the session's fields must go with it";
 
 }  // namespace
 
@@ -65,11 +66,10 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
     if (slot.in_flight() == 0) kill(slot, "its ring is full although it has nothing to do");
     return Granted::kFull;
   }
-  if (sent == Sent::kTooLarge) {
-    Error error = too_large(attempt, call);
+  if (sent == Sent::kNoMemory) {
     slot.close(attempt);
     session.phase = session::Phase::kIdle;
-    end(take_head(session), tl::unexpected(std::move(error)), now);
+    end(take_head(session), tl::unexpected(errors::no_payload_memory(kFields)), now);
     return Granted::kEnded;
   }
   session.phase = session::Phase::kRunning;
@@ -88,6 +88,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
 Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
   const session::Session& session = *attempt.session;
   attempt.hydrated = hydrate && session.record.version() != 0;
+  attempt.pins.args = call.long_args;
   const Sent sent = ports_.transport.send(attempt.worker, Request{.request_id = attempt.request_id,
                                                                   .command = call.command,
                                                                   .args = call.args->bytes(),
@@ -95,18 +96,11 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
                                                                   .attempt = attempt.number,
                                                                   .state = &session.record,
                                                                   .hydrate = attempt.hydrated,
+                                                                  .pins = &attempt.pins,
                                                                   .deadline = call.deadline,
                                                                   .lm_version = lm_version_});
   if (attempt.hydrated && sent == Sent::kSent) ports_.metrics.hydrations.add(1);
   return sent;
-}
-
-Error Dispatcher::too_large(const Attempt& attempt, const Call& call) const {
-  const std::size_t args = call.args->bytes().size();
-  const std::size_t fields = attempt.hydrated ? attempt.session->record.bytes() : 0;
-  return errors::value_too_large(
-      fields == 0 ? "the command with its arguments" : "the session's fields with the arguments",
-      fields + args, worker::kValueLimitBytes);
 }
 
 // ---- events of workers ----
@@ -180,11 +174,11 @@ bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
       --call.attempts;  // it was none
       wait_again(attempt, now);
       return false;
-    case Sent::kTooLarge:
+    case Sent::kNoMemory:
       break;
   }
   session.queue.pop_front();
-  end(call, tl::unexpected(too_large(attempt, call)), now);
+  end(call, tl::unexpected(errors::no_payload_memory(kFields)), now);
   return false;
 }
 

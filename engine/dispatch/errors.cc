@@ -20,7 +20,9 @@ Error invalid_session_id(std::size_t bytes) {
 Error invalid_command() {
   return {.category = ErrorCategory::kPython,
           .code = "unknown_command",
-          .message = "a command must have a name: one of the adapter's public methods"};
+          .message =
+              "a command must have a name of at most 1024 bytes: one of the "
+              "adapter's public methods"};
 }
 
 Error invalid_idempotency_key(std::size_t bytes) {
@@ -39,12 +41,21 @@ Error idempotency_conflict(std::string_view key) {
                                  key)};
 }
 
-Error value_too_large(std::string_view what, std::size_t bytes, std::size_t limit) {
+Error value_too_large(std::size_t bytes, std::size_t limit) {
   return {.category = ErrorCategory::kCommunication,
           .code = "value_too_large",
-          .message = fmt::format("{} of {} bytes is over the limit of {} for one message: send it "
-                                 "in parts, or send a reference to it",
-                                 what, bytes, limit)};
+          .message = fmt::format("arguments of {} bytes are over the limit of {}: send them in "
+                                 "parts, or a reference to them, or raise "
+                                 "worker.max_payload_bytes",
+                                 bytes, limit)};
+}
+
+Error no_payload_memory(std::string_view why) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "no_payload_memory",
+          .message =
+              fmt::format("there is no memory to send a value of this size to a worker: {}", why),
+          .retryable = true};
 }
 
 Error pooling_disabled() {

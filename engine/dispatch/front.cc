@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kSetLm = "set_lm";
 
 constexpr std::size_t kMostModelBytes = 8 * 1024;  // of each of its strings
+constexpr std::size_t kMostCommandBytes = 1024;
 constexpr std::chrono::hours kLongestTimeout{7 * 24};
 
 tl::unexpected<Error> invalid_model(std::string why) {
@@ -56,11 +57,12 @@ Result<LanguageModel> model_from(const Value& args) {
 
 }  // namespace
 
-Front::Front(const Config& config, Gate& gate, session::SessionTable& sessions, Waker& reactor,
-             SetLm set_lm)
+Front::Front(const Config& config, Gate& gate, session::SessionTable& sessions,
+             ipc::PayloadStore& payloads, Waker& reactor, SetLm set_lm)
     : config_(config),
       gate_(gate),
       sessions_(sessions),
+      payloads_(payloads),
       reactor_(reactor),
       set_lm_(std::move(set_lm)) {}
 
@@ -84,6 +86,9 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
   BlockingCall call;
   call.args = &args;
   prepare(call, command, options);
+  if (auto placed = place_arguments(call); !placed) {
+    return tl::unexpected(std::move(placed.error()));
+  }
   return run(call, id);
 }
 
@@ -107,6 +112,9 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
   call->args = &call->owned_args;
   prepare(*call, call->owned_command, options);
   call->idempotency_key = call->owned_key;
+  if (auto placed = place_arguments(*call); !placed) {
+    return end(tl::unexpected(std::move(placed.error())));
+  }
   for (;;) {
     auto session = find_session(id, options.create_session);
     if (!session) return end(tl::unexpected(std::move(session.error())));
@@ -152,11 +160,22 @@ Result<void> Front::check(std::string_view command, const Value& args,
   if (options.idempotency_key.size() > errors::kMostKeyBytes) {
     return tl::unexpected(errors::invalid_idempotency_key(options.idempotency_key.size()));
   }
-  const std::size_t bytes = args.bytes().size() + command.size();
-  if (bytes > worker::kValueLimitBytes) {
-    return tl::unexpected(
-        errors::value_too_large("the command with its arguments", bytes, worker::kValueLimitBytes));
+  if (command.size() > kMostCommandBytes) return tl::unexpected(errors::invalid_command());
+  const std::size_t bytes = args.bytes().size();
+  if (bytes > config_.worker.max_payload_bytes) {
+    return tl::unexpected(errors::value_too_large(bytes, config_.worker.max_payload_bytes));
   }
+  return {};
+}
+
+// Arguments that are too long for a ring are put where every worker can read them: by the caller's
+// thread, and once, however many attempts there are.
+Result<void> Front::place_arguments(Call& call) {
+  const auto bytes = std::as_bytes(call.args->bytes());
+  if (bytes.size() <= worker::kValueLimitBytes) return {};
+  auto placed = payloads_.place(bytes);
+  if (!placed) return tl::unexpected(errors::no_payload_memory(placed.error().what));
+  call.long_args = std::move(*placed);
   return {};
 }
 

@@ -19,8 +19,8 @@ class Front {
  public:
   // Puts a model in force.
   using SetLm = std::function<void(const LanguageModel&)>;
-  Front(const Config& config, Gate& gate, session::SessionTable& sessions, Waker& reactor,
-        SetLm set_lm);
+  Front(const Config& config, Gate& gate, session::SessionTable& sessions,
+        ipc::PayloadStore& payloads, Waker& reactor, SetLm set_lm);
 
   Result<Answer> execute(std::string_view id, std::string_view command, const Value& args,
                          const CallOptions& options);
@@ -45,12 +45,14 @@ class Front {
   Result<Answer> execute_command(std::string_view id, std::string_view command, const Value& args,
                                  const CallOptions& options);
   void prepare(Call& call, std::string_view command, const CallOptions& options) const;
+  Result<void> place_arguments(Call& call);
   Result<Answer> run(BlockingCall& call, std::string_view id);
   [[nodiscard]] Result<Answer> set_lm_by_command(std::string_view id, const Value& args) const;
 
   const Config& config_;
   Gate& gate_;
   session::SessionTable& sessions_;
+  ipc::PayloadStore& payloads_;
   Waker& reactor_;
   SetLm set_lm_;
 };

@@ -45,6 +45,7 @@ void WorkerSlot::close(Attempt& attempt) noexcept {
   attempt.request_id = 0;
   attempt.call = nullptr;
   attempt.session.reset();
+  attempt.pins = {};
 }
 
 bool WorkerSlot::has_begun(const Attempt& attempt, std::uint32_t max_in_flight) const noexcept {

@@ -26,9 +26,10 @@ struct Attempt {
   std::uint64_t call_id = 0;
   std::uint64_t epoch = 0;  // the worker's
   std::uint32_t worker = 0;
-  std::uint32_t number = 0;          // counts from 1 within the call
-  bool hydrated = false;             // it was sent the session's fields
-  bool had_begun = false;            // when `grace` was armed last
+  std::uint32_t number = 0;  // counts from 1 within the call
+  bool hydrated = false;     // it was sent the session's fields
+  bool had_begun = false;    // when `grace` was armed last
+  worker::Pins pins;
   Timer grace{kAttemptTimer, this};  // armed once the call has ended without it
 };
 

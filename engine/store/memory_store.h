@@ -1,7 +1,7 @@
 // Durability `memory`: state lives in the engine's own memory and survives its workers.
 //
-// A session's fields must fit into one request, because any worker may need them: a commit that
-// would grow them past `state_limit_bytes` is refused.
+// Any worker may need all of a session's fields: a commit that would grow them past
+// `state_limit_bytes` is refused.
 #pragma once
 
 #include "engine/store/store.h"

@@ -14,7 +14,7 @@ namespace {
 
 // A response nests four tables deep; the smallest field takes 24 bytes of a record.
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;
-constexpr flatbuffers::uoffset_t kMaxTables = ipc::kInlineLimitBytes / 24;
+constexpr std::size_t kLeastTableBytes = 24;
 
 flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> add_value(
     flatbuffers::FlatBufferBuilder& builder, std::span<const std::uint8_t> value) {
@@ -41,6 +41,12 @@ flatbuffers::Offset<wire::SessionRecord> add_state(flatbuffers::FlatBufferBuilde
   return wire::CreateSessionRecord(builder, 1, name, record.version(), record.state_id(), all);
 }
 
+wire::Payload payload_at(const ipc::Payload* payload) {
+  if (payload == nullptr) return {};
+  const ipc::PayloadPlace& place = payload->place();
+  return {place.offset, place.bytes, place.generation, place.in_slab};
+}
+
 std::string_view view(const flatbuffers::String* text) {
   return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
 }
@@ -53,7 +59,9 @@ std::span<const std::uint8_t> bytes(const flatbuffers::Vector<std::uint8_t>* vec
 template <typename T>
 const T* verified_root(std::span<const std::byte> body) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(body.data());
-  flatbuffers::Verifier verifier(data, body.size(), kMaxDepth, kMaxTables);
+  const auto most_tables =
+      static_cast<flatbuffers::uoffset_t>(body.size() / kLeastTableBytes + kMaxDepth);
+  flatbuffers::Verifier verifier(data, body.size(), kMaxDepth, most_tables);
   return verifier.VerifyBuffer<T>(nullptr) ? flatbuffers::GetRoot<T>(data) : nullptr;
 }
 
@@ -122,9 +130,16 @@ Verified<void> decode_delta(const wire::Delta& wire, std::size_t record_bytes,
 
 std::span<const std::byte> RequestEncoder::encode(const Request& request) {
   builder_.Clear();
+  const ipc::Payload* const long_args =
+      request.pins != nullptr ? request.pins->args.get() : nullptr;
+  const ipc::Payload* const long_state =
+      request.pins != nullptr && request.hydrate ? request.pins->state.get() : nullptr;
   flatbuffers::Offset<wire::SessionRecord> state;
-  if (request.hydrate) state = add_state(builder_, request.session, *request.state);
-  const auto args = add_value(builder_, request.args);
+  if (request.hydrate && long_state == nullptr) {
+    state = add_state(builder_, request.session, *request.state);
+  }
+  flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> args;
+  if (long_args == nullptr) args = add_value(builder_, request.args);
   const auto session = add_string(builder_, request.session);
   const auto command = add_string(builder_, request.command);
   wire::RequestBuilder builder(builder_);
@@ -135,17 +150,33 @@ std::span<const std::byte> RequestEncoder::encode(const Request& request) {
   builder.add_args(args);
   builder.add_session(session);
   builder.add_state(state);
+  const wire::Payload args_at = payload_at(long_args);
+  const wire::Payload state_at = payload_at(long_state);
+  if (long_args != nullptr) builder.add_args_at(&args_at);
+  if (long_state != nullptr) builder.add_state_at(&state_at);
   builder.add_attempt(request.attempt);
   builder.add_lm_version(request.lm_version);
   builder_.Finish(builder.Finish());
   return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
 }
 
+std::span<const std::byte> RequestEncoder::encode_state(std::string_view session,
+                                                        const session::Record& record) {
+  builder_.Clear();
+  builder_.Finish(add_state(builder_, session, record));
+  return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
+}
+
+std::size_t encoded_bytes(const session::Record& record) noexcept {
+  constexpr std::size_t kFieldOverheadBytes = 64;  // table and padding around key and value
+  return record.bytes() + record.fields().size() * kFieldOverheadBytes;
+}
+
 std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,
-                                    std::uint32_t max_in_flight, std::uint32_t session_cache) {
+                                    const HelloTerms& terms) {
   flatbuffers::FlatBufferBuilder builder;
-  builder.Finish(
-      wire::CreateHello(builder, epoch, add_string(builder, worker), max_in_flight, session_cache));
+  builder.Finish(wire::CreateHello(builder, epoch, add_string(builder, worker), terms.max_in_flight,
+                                   terms.session_cache, terms.max_payload_bytes));
   const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {body.begin(), body.end()};
 }

@@ -20,15 +20,25 @@ namespace dspool::worker {
 
 class RequestEncoder {
  public:
-  // The body of a request record; valid until the next call.
+  // The body of a request record; valid until the next call. What is pinned is referred to.
   std::span<const std::byte> encode(const Request& request);
+  // A session's fields by themselves, for a payload; valid until the next call.
+  std::span<const std::byte> encode_state(std::string_view session, const session::Record& record);
 
  private:
   flatbuffers::FlatBufferBuilder builder_;
 };
 
+// At most so much of a record do a session's fields take.
+std::size_t encoded_bytes(const session::Record& record) noexcept;
+
+struct HelloTerms {
+  std::uint32_t max_in_flight = 1;
+  std::uint32_t session_cache = 1;
+  std::uint64_t max_payload_bytes = 0;
+};
 std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,
-                                    std::uint32_t max_in_flight, std::uint32_t session_cache);
+                                    const HelloTerms& terms);
 
 // What is wrong with a record, in words for the log.
 using Violation = std::string;

@@ -2,49 +2,91 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "schemas/control_generated.h"
+
 namespace dspool::worker {
+namespace {
+
+// So much is received at a time, and kept from one time to the next.
+constexpr std::size_t kManyBytes = std::size_t{1} << 20;
+
+template <typename Bytes>
+void forget_long(Bytes& bytes) noexcept {
+  if (bytes.capacity() > kManyBytes) Bytes().swap(bytes);
+}
+
+}  // namespace
 
 Link::Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
-           std::unique_ptr<ipc::EngineChannel> channel)
+           std::unique_ptr<ipc::EngineChannel> channel, ipc::PayloadStore& payloads)
     : slot_(slot),
       name_(name),
       epoch_(epoch),
       channel_(std::move(channel)),
+      payloads_(payloads),
       letters_(kMaxLetters) {}
 
 Sent Link::send(const Request& request) {
-  return send_body(wire::MessageType::request, request.request_id, encoder_.encode(request));
+  if (request.hydrate && request.pins != nullptr && !place_state(request)) return Sent::kNoMemory;
+  return send_body(wire::MessageType::request, request.request_id, encoder_.encode(request),
+                   request.pins);
+}
+
+// Pins a session's fields where they are too long to go inline. false: there is no memory for them.
+bool Link::place_state(const Request& request) {
+  request.pins->state.reset();
+  if (encoded_bytes(*request.state) <= kValueLimitBytes) return true;
+  auto placed = payloads_.place(encoder_.encode_state(request.session, *request.state));
+  if (!placed) return false;
+  request.pins->state = std::move(*placed);
+  return true;
 }
 
 bool Link::send_signal(wire::MessageType type, std::uint64_t request_id) {
   return send_body(type, request_id, {}) == Sent::kSent;
 }
 
-bool Link::send_hello(std::uint32_t max_in_flight, std::uint32_t session_cache) {
-  const auto hello = encode_hello(epoch_, name_, max_in_flight, session_cache);
+bool Link::send_hello(const HelloTerms& terms) {
+  const auto hello = encode_hello(epoch_, name_, terms);
   return send_body(wire::MessageType::hello, 0, hello) == Sent::kSent;
 }
 
 Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
-                     std::span<const std::byte> body) {
-  if (body.size() > ipc::kInlineLimitBytes) return Sent::kTooLarge;
+                     std::span<const std::byte> body, const Pins* pins) {
+  assert(body.size() <= ipc::kInlineLimitBytes);
   const auto place = channel_->try_reserve(static_cast<std::uint32_t>(body.size()));
   if (!place) return Sent::kFull;
+  if (pins != nullptr && !(hand_over(pins->args.get()) && hand_over(pins->state.get()))) {
+    return Sent::kFull;
+  }
   if (!body.empty()) std::memcpy(place->data(), body.data(), body.size());
   channel_->commit(static_cast<std::uint16_t>(type), request_id);
   if (channel_->publish()) ring_due_ = true;
   return Sent::kSent;
 }
 
+// Sends the descriptor of a payload that is not in the slab. false: the worker has not taken others
+// yet, or is gone.
+bool Link::hand_over(const ipc::Payload* payload) const {
+  if (payload == nullptr || payload->place().in_slab) return true;
+  const wire::PayloadHandover handover(payload->place().generation);
+  return channel_->send_control(std::as_bytes(std::span(&handover, 1)), payload->descriptor())
+      .has_value();
+}
+
 bool Link::take_ring_due() noexcept { return std::exchange(ring_due_, false); }
 
 std::span<Letter> Link::receive() {
   std::size_t count = 0;
-  while (count < kMaxLetters && !violated()) {
+  std::size_t bytes = 0;
+  while (count < kMaxLetters && bytes < kManyBytes && !violated()) {
     Letter& letter = letters_[count];
+    forget_long(letter.body);
+    forget_long(letter.outcome.result);
     ipc::RecordHeader header{};
     const auto received = channel_->receive(header, letter.body);
     if (received == ipc::EngineChannel::Received::kNothing) break;
@@ -58,6 +100,7 @@ std::span<Letter> Link::receive() {
       set_violation(verified.error());
       break;
     }
+    bytes += letter.body.size();
     ++count;
   }
   return std::span(letters_).first(count);

@@ -17,6 +17,7 @@
 #include "engine/worker/request.h"
 #include "ipc/adaptive_spin.h"
 #include "ipc/engine_channel.h"
+#include "ipc/payload.h"
 #include "schemas/envelope_generated.h"
 
 namespace dspool::worker {
@@ -38,8 +39,9 @@ class Link {
  public:
   static constexpr std::size_t kMaxLetters = 64;  // of one receive
 
+  // `payloads` outlives *this.
   Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
-       std::unique_ptr<ipc::EngineChannel> channel);
+       std::unique_ptr<ipc::EngineChannel> channel, ipc::PayloadStore& payloads);
 
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
@@ -50,7 +52,7 @@ class Link {
   Sent send(const Request& request);
   // A record without a body; false: the ring is full.
   bool send_signal(wire::MessageType type, std::uint64_t request_id = 0);
-  bool send_hello(std::uint32_t max_in_flight, std::uint32_t session_cache);
+  bool send_hello(const HelloTerms& terms);
   // Whether the worker slept when something was published, and must be rung; asks once.
   [[nodiscard]] bool take_ring_due() noexcept;
 
@@ -73,13 +75,17 @@ class Link {
   std::atomic<std::uint64_t> last_pong{0};  // the id of the last ping that was answered
 
  private:
-  Sent send_body(wire::MessageType type, std::uint64_t request_id, std::span<const std::byte> body);
+  Sent send_body(wire::MessageType type, std::uint64_t request_id, std::span<const std::byte> body,
+                 const Pins* pins = nullptr);
+  bool place_state(const Request& request);
+  [[nodiscard]] bool hand_over(const ipc::Payload* payload) const;
   Verified<void> read(Letter& letter);
 
   std::uint32_t slot_;
   std::string name_;
   std::uint64_t epoch_;
   std::unique_ptr<ipc::EngineChannel> channel_;
+  ipc::PayloadStore& payloads_;
   RequestEncoder encoder_;
   bool ring_due_ = false;
   bool was_ready_ = false;

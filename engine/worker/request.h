@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -10,11 +11,21 @@
 #include "engine/session/record.h"
 #include "engine/session/session.h"
 #include "ipc/layout.h"
+#include "ipc/payload.h"
 
 namespace dspool::worker {
 
-// A command's arguments, its result, all of a session's fields: each travels inline up to here.
+// A command's arguments, all of a session's fields: each travels inline up to here, and as a
+// payload beyond.
 inline constexpr std::size_t kValueLimitBytes = ipc::kValueLimitBytes;
+
+using PayloadRef = std::shared_ptr<const ipc::Payload>;  // null: it travels inline
+
+// What an attempt keeps in its place until its worker has answered or died.
+struct Pins {
+  PayloadRef args;
+  PayloadRef state;
+};
 
 // Views are good for the call that takes the Request only.
 struct Request {
@@ -25,6 +36,7 @@ struct Request {
   std::uint32_t attempt = 0;
   const session::Record* state = nullptr;  // version and state_id to execute on
   bool hydrate = false;                    // send the fields too
+  Pins* pins = nullptr;                    // `args` is set where they are too long; takes `state`
   session::TimePoint deadline{};
   std::uint32_t lm_version = 0;
 };
@@ -32,7 +44,7 @@ struct Request {
 enum class Sent : std::uint8_t {
   kSent,
   kFull,      // no room in the worker's ring until it has answered something
-  kTooLarge,  // will never fit
+  kNoMemory,  // for a payload
 };
 
 enum class OutcomeStatus : std::uint8_t { kOk, kError, kNeedState, kCancelled };

@@ -29,12 +29,18 @@ std::vector<std::byte> encode_language_model(const LanguageModel& model, std::ui
   return {bytes.begin(), bytes.end()};
 }
 
+// A result, what changed, and their envelope.
+std::uint64_t longest_answer_bytes(std::uint64_t max_payload_bytes) {
+  constexpr std::uint64_t kEnvelopeBytes = ipc::kInlineLimitBytes;
+  return 2 * max_payload_bytes + kEnvelopeBytes;
+}
+
 Error error_from(const ipc::Fault& fault) {
   const bool no_memory = fault.kind == ipc::FaultKind::kNoMemory;
   return {.category = ErrorCategory::kInitialization,
           .code = no_memory ? "channel_no_memory" : "spawn_failed",
           .message = no_memory ? fmt::format("no memory for a worker's channel: {}; lower "
-                                             "worker.ring_bytes or pool_size",
+                                             "worker.slab_bytes, worker.ring_bytes or pool_size",
                                              fault.what)
                                : fmt::format("a worker could not be started: {}; check "
                                              "worker.python and the limits of this process",
@@ -44,9 +50,11 @@ Error error_from(const ipc::Fault& fault) {
 }  // namespace
 
 Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> names,
-                       const telemetry::Log& log, telemetry::Metrics& metrics)
+                       ipc::PayloadStore& payloads, const telemetry::Log& log,
+                       telemetry::Metrics& metrics)
     : config_(config),
       names_(names),
+      payloads_(payloads),
       log_(log),
       metrics_(metrics),
       slots_(names.size()),
@@ -63,9 +71,8 @@ Supervisor::~Supervisor() {
 }
 
 Result<void> Supervisor::start(std::uint32_t count, LinkListener& listener) {
-  constexpr std::uint64_t kRingsEach = 2;
-  const auto room =
-      ipc::check_memory_room(kRingsEach * config_.ring_bytes * count, ipc::measure_memory_room());
+  const std::uint64_t channel_bytes = 2 * config_.ring_bytes + config_.slab_bytes;
+  const auto room = ipc::check_memory_room(channel_bytes * count, ipc::measure_memory_room());
   if (!room) return tl::unexpected(error_from(room.error()));
   listener_ = &listener;
   for (std::uint32_t slot = 0; slot < count; ++slot) {
@@ -270,11 +277,17 @@ void Supervisor::spawn(std::uint32_t slot) {
 Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   const std::uint64_t epoch = ++epochs_;
   auto channel = ipc::EngineChannel::create(
-      epoch, {.request_bytes = config_.ring_bytes, .response_bytes = config_.ring_bytes});
+      epoch, {.request_bytes = config_.ring_bytes,
+              .response_bytes = config_.ring_bytes,
+              .bulk_bytes = config_.slab_bytes,
+              .longest_answer_bytes = longest_answer_bytes(config_.max_payload_bytes),
+              .slab = payloads_.slab_descriptor()});
   if (!channel) return tl::unexpected(error_from(channel.error()));
-  auto link = std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel));
+  auto link = std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel), payloads_);
   link->spin.set_limit(std::chrono::microseconds(config_.spin_us));
-  link->send_hello(config_.max_in_flight, config_.session_cache);
+  link->send_hello({.max_in_flight = config_.max_in_flight,
+                    .session_cache = config_.session_cache,
+                    .max_payload_bytes = config_.max_payload_bytes});
   auto process =
       ipc::ChildProcess::spawn({.program = config_.python,
                                 .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter,

@@ -30,6 +30,7 @@
 #include "engine/worker/link.h"
 #include "engine/worker/output.h"
 #include "ipc/child_process.h"
+#include "ipc/payload.h"
 
 namespace dspool::worker {
 
@@ -49,9 +50,9 @@ class LinkListener {
 
 class Supervisor {
  public:
-  // `names` names one worker a slot and outlives *this, as do `log` and `metrics`.
+  // `names` names one worker a slot and outlives *this, as do the others.
   Supervisor(const WorkerConfig& config, std::span<const std::string> names,
-             const telemetry::Log& log, telemetry::Metrics& metrics);
+             ipc::PayloadStore& payloads, const telemetry::Log& log, telemetry::Metrics& metrics);
   ~Supervisor();
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
@@ -124,6 +125,7 @@ class Supervisor {
 
   const WorkerConfig config_;
   std::span<const std::string> names_;
+  ipc::PayloadStore& payloads_;
   const telemetry::Log& log_;
   telemetry::Metrics& metrics_;
   LinkListener* listener_ = nullptr;

@@ -22,6 +22,14 @@ ErrorReport python_error(std::string code, std::string message) {
           .traceback = {}};
 }
 
+ErrorReport no_payload(const ipc::Fault& fault) {
+  return {.category = "resource_error",
+          .code = "no_payload_memory",
+          .message = "the worker cannot reach a value that is too long for the ring: " + fault.what,
+          .exception_type = {},
+          .traceback = {}};
+}
+
 // A report that the host makes; if that fails too, one that says so.
 template <typename Make>
 ErrorReport report_of(const Make& make) {
@@ -43,6 +51,8 @@ void CommandRunner::prepare(const ipc::Record& record) {
   lm_version_ = request.lm_version();
   need_state_ = false;
   refusal_.reset();
+  const LongValue long_args(worker_.channel, worker_.inbox, request.args_at());
+  const LongValue long_state(worker_.channel, worker_.inbox, request.state_at());
   // Its caller was told that it has ended, so it must not begin.
   expired_ = request.deadline_ns() != 0 && request.deadline_ns() <= now_ns();
   if (expired_) return;
@@ -56,13 +66,32 @@ void CommandRunner::prepare(const ipc::Record& record) {
     });
     return;
   }
-  if (!take_session(request)) return;
+  if (!take_session(request, long_state)) return;
   session_state(session()).deadline_ns = request.deadline_ns();
-  const auto args = flexbuffers::GetRoot(request.args()->data(), request.args()->size());
-  if (!arguments_.decode(args, *command, *worker_.decoder)) refuse_arguments();
+  decode_arguments(request, long_args, *command);
 }
 
-bool CommandRunner::take_session(const wire::Request& request) {
+void CommandRunner::decode_arguments(const wire::Request& request, const LongValue& long_args,
+                                     Command& command) {
+  std::span<const std::uint8_t> bytes;
+  std::shared_ptr<ipc::PayloadView> payload;
+  if (long_args) {
+    auto mapped = long_args.map();
+    if (!mapped) {
+      refusal_ = no_payload(mapped.error());
+      return;
+    }
+    payload = std::move(*mapped);
+    bytes = bytes_of(*payload);
+    if (command.takes_views) views_.begin(payload);
+  } else {
+    bytes = {request.args()->data(), request.args()->size()};
+  }
+  const auto args = flexbuffers::GetRoot(bytes.data(), bytes.size());
+  if (!arguments_.decode(args, command, *worker_.decoder, views_)) refuse_arguments();
+}
+
+bool CommandRunner::take_session(const wire::Request& request, const LongValue& long_state) {
   const std::string_view id = request.session()->string_view();
   if (id.empty()) {
     if (!anonymous_) anonymous_ = make_session(id);
@@ -71,16 +100,31 @@ bool CommandRunner::take_session(const wire::Request& request) {
   lease_ = worker_.sessions.find(id, version_);
   if (lease_) return true;
 
-  const wire::SessionRecord* state = request.state();
-  need_state_ = state == nullptr && version_ != SessionVersion{};
+  const bool has_state = request.state() != nullptr || long_state;
+  need_state_ = !has_state && version_ != SessionVersion{};
   if (need_state_) return false;
   pybind11::object made = make_session(id);
-  if (state != nullptr && !load_fields(session_state(made), *state)) {
-    refusal_ = describe_exception();
-    return false;
-  }
+  if (has_state && !load(session_state(made), request, long_state)) return false;
   lease_ = worker_.sessions.insert(id, std::move(made));
   return true;
+}
+
+bool CommandRunner::load(SessionState& state, const wire::Request& request,
+                         const LongValue& long_state) {
+  std::unique_ptr<ipc::PayloadView> payload;
+  const wire::SessionRecord* record = request.state();
+  if (long_state) {
+    auto mapped = long_state.map();
+    if (!mapped) {
+      refusal_ = no_payload(mapped.error());
+      return false;
+    }
+    payload = std::move(*mapped);
+    record = flatbuffers::GetRoot<wire::SessionRecord>(payload->bytes().data());
+  }
+  if (load_fields(state, *record)) return true;
+  refusal_ = describe_exception();
+  return false;
 }
 
 // A session's id may be any bytes; those that are not UTF-8 become lone surrogates.
@@ -131,6 +175,7 @@ bool CommandRunner::answer(const pybind11::object& result, std::uint64_t service
     return fail(python_error("unserialisable_result", encoder_.error("result")), service_ns);
   }
 
+  views_.end();
   const bool changed = touched && !delta_.empty();
   const ResponseWriter::Sent sent =
       writer_.answer(ticket_, encoder_.bytes(), changed ? &delta_ : nullptr, service_ns);
@@ -147,6 +192,7 @@ bool CommandRunner::answer(const pybind11::object& result, std::uint64_t service
 }
 
 bool CommandRunner::fail(const ErrorReport& report, std::uint64_t service_ns) {
+  views_.end();
   const ResponseWriter::Sent sent = writer_.error(ticket_, report, service_ns);
   restore_session();
   arguments_.clear();

@@ -19,11 +19,13 @@
 #include "python_worker/native/command_table.h"
 #include "python_worker/native/error_report.h"
 #include "python_worker/native/language_models.h"
+#include "python_worker/native/long_value.h"
 #include "python_worker/native/response_writer.h"
 #include "python_worker/native/session_cache.h"
 #include "python_worker/native/session_delta.h"
 #include "python_worker/native/session_state.h"
 #include "python_worker/native/value_encoder.h"
+#include "python_worker/native/views.h"
 #include "schemas/envelope_generated.h"
 
 namespace dspool::python {
@@ -35,13 +37,16 @@ struct Worker {
   pybind11::object session_type;  // dspool_worker.Session, derived from SessionState
   CommandTable commands;
   SessionCache sessions;
-  LanguageModels language_models{channel, host};
+  std::uint64_t max_payload_bytes;
+  ControlInbox inbox{channel};
+  LanguageModels language_models{inbox, host};
   std::shared_ptr<ValueDecoder> decoder = std::make_shared<ValueDecoder>();
 };
 
 class CommandRunner {
  public:
-  explicit CommandRunner(Worker& worker) : worker_(worker), writer_(worker.channel) {}
+  explicit CommandRunner(Worker& worker)
+      : worker_(worker), writer_(worker.channel, worker.max_payload_bytes) {}
 
   // Takes from the record all that `run` needs.
   void prepare(const ipc::Record& record);
@@ -51,7 +56,10 @@ class CommandRunner {
   [[nodiscard]] bool pong(std::uint64_t request_id);
 
  private:
-  bool take_session(const wire::Request& request);
+  bool take_session(const wire::Request& request, const LongValue& long_state);
+  [[nodiscard]] bool load(SessionState& state, const wire::Request& request,
+                          const LongValue& long_state);
+  void decode_arguments(const wire::Request& request, const LongValue& long_args, Command& command);
   pybind11::object make_session(std::string_view id) const;
   void refuse_arguments();
 
@@ -70,6 +78,7 @@ class CommandRunner {
   ValueEncoder encoder_;
   SessionDelta delta_;
   Arguments arguments_;
+  Views views_;
   pybind11::object anonymous_;  // the session of anonymous calls, emptied after each
 
   // Of the request at hand.

@@ -10,6 +10,7 @@ CommandTable::CommandTable(const pybind11::dict& commands) {
     command.name = pybind11::cast<std::string>(name);
     command.callable = pybind11::reinterpret_borrow<pybind11::object>(callable);
     command.keyword_names = pybind11::tuple();
+    command.takes_views = pybind11::hasattr(command.callable, "takes_views");
     by_name_.emplace(command.name, &command);
   }
 }
@@ -19,7 +20,8 @@ Command* CommandTable::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : found->second;
 }
 
-bool Arguments::decode(flexbuffers::Reference args, Command& command, ValueDecoder& decoder) {
+bool Arguments::decode(flexbuffers::Reference args, Command& command, ValueDecoder& decoder,
+                       Views& views) {
   if (!args.IsMap()) {
     PyErr_SetString(PyExc_ValueError, "the arguments are not a map");
     return false;
@@ -27,7 +29,7 @@ bool Arguments::decode(flexbuffers::Reference args, Command& command, ValueDecod
   const auto map = args.AsMap();
   const auto values = map.Values();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    PyObject* value = decoder.decode(values[i], 2);
+    PyObject* value = decoder.decode(values[i], 2, command.takes_views ? &views : nullptr);
     if (value == nullptr) return false;
     stack_.push_back(value);
   }

@@ -21,6 +21,7 @@ struct Command {
   std::string name;
   pybind11::object callable;       // called as callable(session, **arguments)
   pybind11::object keyword_names;  // the tuple of the last call: the next one mostly has the same
+  bool takes_views = false;        // of the bytes among its arguments
 };
 
 class CommandTable {
@@ -44,8 +45,9 @@ class Arguments {
   Arguments(const Arguments&) = delete;
   Arguments& operator=(const Arguments&) = delete;
 
-  // False: a Python error is set.
-  [[nodiscard]] bool decode(flexbuffers::Reference args, Command& command, ValueDecoder& decoder);
+  // False: a Python error is set. `views` are used by a command that takes them.
+  [[nodiscard]] bool decode(flexbuffers::Reference args, Command& command, ValueDecoder& decoder,
+                            Views& views);
   // The command's result, a new reference, or null with a Python error set.
   [[nodiscard]] PyObject* call(const Command& command, const pybind11::object& session);
   void clear() noexcept;

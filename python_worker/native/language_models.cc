@@ -22,7 +22,7 @@ bool LanguageModels::receive_until(std::uint32_t version) {
   const GilRelease no_gil;
   const std::lock_guard lock(mutex_);
   while (version_.load(std::memory_order_relaxed) < version) {
-    std::optional<std::vector<std::byte>> message = channel_.receive_control(true);
+    std::optional<std::vector<std::byte>> message = inbox_.take_language_model();
     if (!message) return false;
     const GilAcquire gil;
     hand_on(*message);

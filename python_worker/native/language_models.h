@@ -15,7 +15,7 @@
 #include <optional>
 #include <span>
 
-#include "ipc/worker_channel.h"
+#include "python_worker/native/control_inbox.h"
 #include "python_worker/native/error_report.h"
 
 namespace dspool::python {
@@ -24,8 +24,8 @@ class LanguageModels {
  public:
   // `host.set_language_model(...)` hands one on; it returns None, or the adapter's error as an
   // ErrorReport.
-  LanguageModels(ipc::WorkerChannel& channel, pybind11::object host)
-      : channel_(channel), host_(std::move(host)) {}
+  LanguageModels(ControlInbox& inbox, pybind11::object host)
+      : inbox_(inbox), host_(std::move(host)) {}
 
   // Waits until the adapter was given this version or a later one; 0 needs none. False: the engine
   // is gone.
@@ -40,9 +40,9 @@ class LanguageModels {
   bool receive_until(std::uint32_t version);
   void hand_on(std::span<const std::byte> message);
 
-  ipc::WorkerChannel& channel_;
+  ControlInbox& inbox_;
   const pybind11::object host_;
-  std::mutex mutex_;  // one reader of the control socket
+  std::mutex mutex_;  // one hands on at a time, in order
   std::atomic<std::uint32_t> version_ = 0;
   std::optional<ErrorReport> refusal_;  // guarded by the GIL
 };

@@ -86,9 +86,9 @@ PYBIND11_MODULE(_native, module) {
       .def("fail", &fail, py::arg("report"), "Says why none will.");
 
   py::class_<RequestLoop>(module, "RequestLoop", "Executes what the engine sends.")
-      .def(py::init<ipc::WorkerChannel&, py::object, py::object, const py::dict&, std::size_t>(),
+      .def(py::init<ipc::WorkerChannel&, py::object, py::object, const py::dict&, const Hello&>(),
            py::arg("channel"), py::arg("host"), py::arg("session_type"), py::arg("commands"),
-           py::arg("session_cache"), py::keep_alive<1, 2>())
+           py::arg("hello"), py::keep_alive<1, 2>())
       .def("serve", &RequestLoop::serve,
            "Returns True when told to drain, False when the engine is gone. To be called on each "
            "of max_in_flight threads.");

@@ -9,12 +9,13 @@ namespace dspool::python {
 
 RequestLoop::RequestLoop(ipc::WorkerChannel& channel, pybind11::object host,
                          pybind11::object session_type, const pybind11::dict& commands,
-                         std::size_t session_cache)
+                         const Hello& hello)
     : worker_{.channel = channel,
               .host = std::move(host),
               .session_type = std::move(session_type),
               .commands = CommandTable(commands),
-              .sessions = SessionCache(session_cache)} {}
+              .sessions = SessionCache(hello.session_cache),
+              .max_payload_bytes = hello.max_payload_bytes} {}
 
 bool RequestLoop::serve() {
   CommandRunner runner(worker_);

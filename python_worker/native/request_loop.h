@@ -14,13 +14,14 @@
 
 #include "ipc/worker_channel.h"
 #include "python_worker/native/command_runner.h"
+#include "python_worker/native/startup.h"
 
 namespace dspool::python {
 
 class RequestLoop {
  public:
   RequestLoop(ipc::WorkerChannel& channel, pybind11::object host, pybind11::object session_type,
-              const pybind11::dict& commands, std::size_t session_cache);
+              const pybind11::dict& commands, const Hello& hello);
 
   // Executes requests until the engine says drain (true) or is gone (false). Called with the GIL.
   bool serve();

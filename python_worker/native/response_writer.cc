@@ -1,20 +1,36 @@
 #include "python_worker/native/response_writer.h"
 
+#include <array>
 #include <cstring>
 #include <optional>
 #include <string>
 
 #include "ipc/layout.h"
+#include "ipc/sealed_bytes.h"
 #include "python_worker/native/gil.h"
 
 namespace dspool::python {
+namespace {
+
+constexpr std::size_t kKeptBytes = std::size_t{1} << 20;  // from one answer to the next
+
+ErrorReport too_large(std::size_t size, std::size_t limit) {
+  return {.category = "communication",
+          .code = "result_too_large",
+          .message = "the answer with the session's changes takes " + std::to_string(size) +
+                     " bytes, the limit is " + std::to_string(limit) +
+                     ": return less, keep large data elsewhere and tell where it is, or raise "
+                     "worker.max_payload_bytes",
+          .exception_type = {},
+          .traceback = {}};
+}
+
+}  // namespace
 
 ResponseWriter::Sent ResponseWriter::answer(const Ticket& ticket,
                                             std::span<const std::uint8_t> result,
                                             const SessionDelta* delta, std::uint64_t service_ns) {
-  if (result.size() > ipc::kValueLimitBytes) {
-    return refuse(ticket, "the result takes", result.size(), ipc::kValueLimitBytes);
-  }
+  if (result.size() > max_bytes_) return refuse(ticket, too_large(result.size(), max_bytes_));
   builder_.Clear();
   const auto changes = delta == nullptr ? 0 : delta->write(builder_);
   builder_.ForceVectorAlignment(result.size(), sizeof(std::uint8_t), ipc::kValueAlignment);
@@ -53,27 +69,20 @@ ResponseWriter::Sent ResponseWriter::send(const Ticket& ticket, wire::ResponseBu
   response.add_epoch(channel_.epoch());
   response.add_attempt(ticket.attempt);
   builder_.Finish(response.Finish());
-  const std::size_t size = builder_.GetSize();
-  if (size <= ipc::kInlineLimitBytes) {
-    return send_bytes(wire::MessageType::response, ticket.request_id,
-                      {builder_.GetBufferPointer(), size});
+  const std::span<const std::uint8_t> bytes(builder_.GetBufferPointer(), builder_.GetSize());
+  if (bytes.size() > 2 * max_bytes_ + ipc::kInlineLimitBytes) {
+    return refuse(ticket, too_large(bytes.size(), max_bytes_));
   }
-  return refuse(ticket, "the answer with the session's changes takes", size,
-                ipc::kInlineLimitBytes);
+  const bool is_long = bytes.size() > kKeptBytes;
+  const Sent sent = bytes.size() <= channel_.longest_in_rings()
+                        ? send_bytes(wire::MessageType::response, ticket.request_id, bytes)
+                        : send_sealed(ticket, bytes);
+  if (is_long) builder_.Reset();
+  return sent;
 }
 
-ResponseWriter::Sent ResponseWriter::refuse(const Ticket& ticket, const std::string& what,
-                                            std::size_t size, std::size_t limit) {
-  const Sent sent =
-      error(ticket,
-            {.category = "communication",
-             .code = "result_too_large",
-             .message = what + ' ' + std::to_string(size) + " bytes, the limit is " +
-                        std::to_string(limit) +
-                        ": return less, or keep large data elsewhere and tell where it is",
-             .exception_type = {},
-             .traceback = {}},
-            0);
+ResponseWriter::Sent ResponseWriter::refuse(const Ticket& ticket, ErrorReport report) {
+  const Sent sent = error(ticket, report, 0);
   return sent == Sent::kSent ? Sent::kRefused : sent;
 }
 
@@ -81,14 +90,40 @@ ResponseWriter::Sent ResponseWriter::send_bytes(wire::MessageType type, std::uin
                                                 std::span<const std::uint8_t> bytes) {
   std::optional<std::span<std::byte>> place;
   while (!(place = channel_.try_reserve(static_cast<std::uint32_t>(bytes.size())))) {
-    const std::optional<std::uint64_t> read_to = channel_.publish_full();
-    const GilRelease no_gil;
-    if (!read_to || !channel_.wait_for_room(*read_to)) return Sent::kEngineGone;
+    if (!wait_for_room()) return Sent::kEngineGone;
   }
   if (!bytes.empty()) std::memcpy(place->data(), bytes.data(), bytes.size());
   channel_.commit(static_cast<std::uint16_t>(type), request_id);
   channel_.publish();
   return Sent::kSent;
+}
+
+ResponseWriter::Sent ResponseWriter::send_sealed(const Ticket& ticket,
+                                                 std::span<const std::uint8_t> bytes) {
+  const auto memfd = ipc::seal_copy(std::array{std::as_bytes(bytes)});
+  if (!memfd) {
+    return refuse(ticket, {.category = "resource_error",
+                           .code = "no_payload_memory",
+                           .message = "there is no memory to send an answer of this size: " +
+                                      memfd.error().what,
+                           .exception_type = {},
+                           .traceback = {}});
+  }
+  constexpr auto kType = static_cast<std::uint16_t>(wire::MessageType::response);
+  while (true) {
+    const auto sent = channel_.try_hand_over(kType, ticket.request_id, memfd->get(), bytes.size());
+    if (sent) break;
+    if (sent.error().kind != ipc::FaultKind::kFull || !wait_for_room()) return Sent::kEngineGone;
+  }
+  channel_.publish();
+  return Sent::kSent;
+}
+
+// false: the engine is gone.
+bool ResponseWriter::wait_for_room() {
+  const auto full = channel_.publish_full();
+  const GilRelease no_gil;
+  return full && channel_.wait_for_room(*full);
 }
 
 }  // namespace dspool::python

@@ -26,7 +26,9 @@ struct Ticket {
 
 class ResponseWriter {
  public:
-  explicit ResponseWriter(ipc::WorkerChannel& channel) noexcept : channel_(channel) {}
+  // `max_bytes`: of a result.
+  ResponseWriter(ipc::WorkerChannel& channel, std::uint64_t max_bytes) noexcept
+      : channel_(channel), max_bytes_(max_bytes) {}
 
   enum class Sent {
     kSent,
@@ -44,11 +46,14 @@ class ResponseWriter {
  private:
   Sent bare(const Ticket& ticket, wire::Status status);
   Sent send(const Ticket& ticket, wire::ResponseBuilder& response);
-  Sent refuse(const Ticket& ticket, const std::string& what, std::size_t size, std::size_t limit);
+  Sent send_sealed(const Ticket& ticket, std::span<const std::uint8_t> bytes);
+  Sent refuse(const Ticket& ticket, ErrorReport report);
+  [[nodiscard]] bool wait_for_room();
   Sent send_bytes(wire::MessageType type, std::uint64_t request_id,
                   std::span<const std::uint8_t> bytes);
 
   ipc::WorkerChannel& channel_;
+  const std::uint64_t max_bytes_;
   flatbuffers::FlatBufferBuilder builder_{4096};
 };
 

@@ -52,7 +52,9 @@ ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
         "the engine began with a record of type " + std::to_string(record->header.type)});
   }
   const auto* hello = flatbuffers::GetRoot<wire::Hello>(record->body.data());
-  Hello copy{.max_in_flight = hello->max_in_flight(), .session_cache = hello->session_cache()};
+  Hello copy{.max_in_flight = hello->max_in_flight(),
+             .session_cache = hello->session_cache(),
+             .max_payload_bytes = hello->max_payload_bytes()};
   channel.release();
   return copy;
 }

@@ -11,7 +11,7 @@ PyObject* ValueDecoder::decode(std::span<const std::uint8_t> bytes) {
   return decode(flexbuffers::GetRoot(bytes.data(), bytes.size()));
 }
 
-PyObject* ValueDecoder::decode(flexbuffers::Reference value, int depth) {
+PyObject* ValueDecoder::decode(flexbuffers::Reference value, int depth, Views* views) {
   switch (value.GetType()) {
     case flexbuffers::FBT_NULL:
       Py_RETURN_NONE;
@@ -34,6 +34,7 @@ PyObject* ValueDecoder::decode(flexbuffers::Reference value, int depth) {
     }
     case flexbuffers::FBT_BLOB: {
       const auto blob = value.AsBlob();
+      if (views != nullptr) return views->make({blob.data(), blob.size()});
       return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(blob.data()),
                                        static_cast<Py_ssize_t>(blob.size()));
     }
@@ -45,15 +46,15 @@ PyObject* ValueDecoder::decode(flexbuffers::Reference value, int depth) {
     PyErr_Format(PyExc_ValueError, "a value nests deeper than %d", kMaxDepth);
     return nullptr;
   }
-  if (value.IsMap()) return decode_map(value.AsMap(), depth);
-  if (value.IsUntypedVector()) return decode_list(value.AsVector(), depth);
-  if (value.IsTypedVector()) return decode_list(value.AsTypedVector(), depth);
-  if (value.IsFixedTypedVector()) return decode_list(value.AsFixedTypedVector(), depth);
+  if (value.IsMap()) return decode_map(value.AsMap(), depth, views);
+  if (value.IsUntypedVector()) return decode_list(value.AsVector(), depth, views);
+  if (value.IsTypedVector()) return decode_list(value.AsTypedVector(), depth, views);
+  if (value.IsFixedTypedVector()) return decode_list(value.AsFixedTypedVector(), depth, views);
   PyErr_Format(PyExc_ValueError, "a value has the unknown FlexBuffer type %d", value.GetType());
   return nullptr;
 }
 
-PyObject* ValueDecoder::decode_map(const flexbuffers::Map& map, int depth) {
+PyObject* ValueDecoder::decode_map(const flexbuffers::Map& map, int depth, Views* views) {
   PyObject* dict = PyDict_New();
   if (dict == nullptr) return nullptr;
   const auto keys = map.Keys();
@@ -61,7 +62,7 @@ PyObject* ValueDecoder::decode_map(const flexbuffers::Map& map, int depth) {
   const std::size_t size = values.size();
   for (std::size_t i = 0; i < size; ++i) {
     PyObject* name = key(keys[i].AsKey());
-    PyObject* item = name == nullptr ? nullptr : decode(values[i], depth + 1);
+    PyObject* item = name == nullptr ? nullptr : decode(values[i], depth + 1, views);
     const bool added = item != nullptr && PyDict_SetItem(dict, name, item) == 0;
     Py_XDECREF(name);
     Py_XDECREF(item);
@@ -74,12 +75,12 @@ PyObject* ValueDecoder::decode_map(const flexbuffers::Map& map, int depth) {
 }
 
 template <typename Vector>
-PyObject* ValueDecoder::decode_list(const Vector& vector, int depth) {
+PyObject* ValueDecoder::decode_list(const Vector& vector, int depth, Views* views) {
   const std::size_t size = vector.size();
   PyObject* list = PyList_New(static_cast<Py_ssize_t>(size));
   if (list == nullptr) return nullptr;
   for (std::size_t i = 0; i < size; ++i) {
-    PyObject* item = decode(vector[i], depth + 1);
+    PyObject* item = decode(vector[i], depth + 1, views);
     if (item == nullptr) {
       Py_DECREF(list);
       return nullptr;

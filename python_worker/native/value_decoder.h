@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "python_worker/native/key_cache.h"
+#include "python_worker/native/views.h"
 
 namespace dspool::python {
 
@@ -22,14 +23,16 @@ inline constexpr int kMaxDepth = 64;
 class ValueDecoder {
  public:
   // New references, or null with a Python error set: ValueError (UnicodeDecodeError for text).
+  // With `views`, bytes become memoryviews of theirs.
   [[nodiscard]] PyObject* decode(std::span<const std::uint8_t> bytes);
-  [[nodiscard]] PyObject* decode(flexbuffers::Reference value, int depth = 1);
+  [[nodiscard]] PyObject* decode(flexbuffers::Reference value, int depth = 1,
+                                 Views* views = nullptr);
   [[nodiscard]] PyObject* key(std::string_view key) { return keys_.get(key); }
 
  private:
-  PyObject* decode_map(const flexbuffers::Map& map, int depth);
+  PyObject* decode_map(const flexbuffers::Map& map, int depth, Views* views);
   template <typename Vector>
-  PyObject* decode_list(const Vector& vector, int depth);
+  PyObject* decode_list(const Vector& vector, int depth, Views* views);
 
   KeyCache keys_;
 };

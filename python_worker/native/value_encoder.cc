@@ -9,6 +9,7 @@ namespace dspool::python {
 namespace {
 
 constexpr std::size_t kInitialBytes = 1024;
+constexpr std::size_t kKeptBytes = std::size_t{1} << 20;  // from one value to the next
 constexpr std::size_t kLongestPathBytes = 256;
 // The engine bounds how much larger a value is to walk than to send, so long keys are not shared.
 constexpr std::size_t kLongestSharedKeyBytes = 64;
@@ -29,15 +30,17 @@ std::string member_step(std::string_view key) {
 
 }  // namespace
 
-ValueEncoder::ValueEncoder() : builder_(kInitialBytes, flexbuffers::BUILDER_FLAG_NONE) {}
-
 bool ValueEncoder::encode(PyObject* value) {
-  builder_.Clear();
+  if (!builder_ || last_bytes_ > kKeptBytes) {
+    builder_.emplace(kInitialBytes, flexbuffers::BUILDER_FLAG_NONE);
+  }
+  builder_->Clear();
   items_.clear();
   path_.clear();
   ++encoding_;
   if (!put(value, 1)) return false;
-  builder_.Finish();
+  builder_->Finish();
+  last_bytes_ = bytes().size();
   return true;
 }
 
@@ -50,25 +53,26 @@ std::string ValueEncoder::error(std::string_view root) const {
 
 bool ValueEncoder::put(PyObject* value, int depth) {
   if (value == Py_None) {
-    builder_.Null();
+    builder_->Null();
     return true;
   }
   if (PyUnicode_Check(value)) return put_text(value);
   if (PyBool_Check(value)) {
-    builder_.Bool(value == Py_True);
+    builder_->Bool(value == Py_True);
     return true;
   }
   if (PyLong_Check(value)) return put_int(value);
   if (PyFloat_Check(value)) {
-    builder_.Double(PyFloat_AS_DOUBLE(value));
+    builder_->Double(PyFloat_AS_DOUBLE(value));
     return true;
   }
   if (PyDict_Check(value)) return put_dict(value, depth);
   if (PyList_Check(value) || PyTuple_Check(value)) return put_sequence(value, depth);
   if (PyBytes_Check(value)) {
-    builder_.Blob(PyBytes_AS_STRING(value), static_cast<std::size_t>(PyBytes_GET_SIZE(value)));
+    builder_->Blob(PyBytes_AS_STRING(value), static_cast<std::size_t>(PyBytes_GET_SIZE(value)));
     return true;
   }
+  if (PyMemoryView_Check(value) || PyByteArray_Check(value)) return put_buffer(value);
   return refuse("is " + with_article(Py_TYPE(value)->tp_name) +
                 ": use only None, bool, int, float, str, bytes, list, tuple and dict");
 }
@@ -77,7 +81,7 @@ bool ValueEncoder::put_int(PyObject* value) {
   int overflow = 0;
   const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
   if (overflow != 0) return refuse("is an int beyond 64 bits: use a str or a float");
-  builder_.Int(number);
+  builder_->Int(number);
   return true;
 }
 
@@ -88,7 +92,18 @@ bool ValueEncoder::put_text(PyObject* value) {
     PyErr_Clear();
     return refuse("has a lone surrogate, which UTF-8 cannot express: use bytes");
   }
-  builder_.String(text, static_cast<std::size_t>(length));
+  builder_->String(text, static_cast<std::size_t>(length));
+  return true;
+}
+
+bool ValueEncoder::put_buffer(PyObject* value) {
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(value, &buffer, PyBUF_SIMPLE) < 0) {
+    PyErr_Clear();
+    return refuse("is a memoryview that is released or not contiguous: use bytes");
+  }
+  builder_->Blob(buffer.buf, static_cast<std::size_t>(buffer.len));
+  PyBuffer_Release(&buffer);
   return true;
 }
 
@@ -96,14 +111,14 @@ bool ValueEncoder::put_sequence(PyObject* value, int depth) {
   if (depth > kMaxDepth) return refuse_depth();
   PyObject** elements = PySequence_Fast_ITEMS(value);
   const Py_ssize_t size = PySequence_Fast_GET_SIZE(value);
-  const std::size_t start = builder_.StartVector();
+  const std::size_t start = builder_->StartVector();
   for (Py_ssize_t i = 0; i < size; ++i) {
     if (!put(elements[i], depth + 1)) {
       path_.push_back("[" + std::to_string(i) + "]");
       return false;
     }
   }
-  builder_.EndVector(start, false, false);
+  builder_->EndVector(start, false, false);
   return true;
 }
 
@@ -114,7 +129,7 @@ bool ValueEncoder::put_dict(PyObject* value, int depth) {
   const std::size_t last = items_.size();
   if (!sort_items(first)) return refuse("has a key twice: use only plain str");
 
-  const std::size_t start = builder_.StartMap();
+  const std::size_t start = builder_->StartMap();
   for (std::size_t i = first; i < last; ++i) {
     const Item item = items_[i];
     put_key(item.key);
@@ -123,7 +138,7 @@ bool ValueEncoder::put_dict(PyObject* value, int depth) {
       return false;
     }
   }
-  builder_.EndMap(start);
+  builder_->EndMap(start);
   items_.resize(first);
   return true;
 }
@@ -163,14 +178,14 @@ bool ValueEncoder::sort_items(std::size_t first) {
 // A key that was written before is referred to, so that a list of alike dicts stays small.
 void ValueEncoder::put_key(std::string_view key) {
   if (key.size() > kLongestSharedKeyBytes) {
-    builder_.Key(key.data(), key.size());
+    builder_->Key(key.data(), key.size());
     return;
   }
   KnownKey& known = known_keys_[key_hash(key) % kKnownKeys];
   if (known.encoding == encoding_ && known.text == key) {
-    builder_.ReuseValue({known.offset, flexbuffers::FBT_KEY, flexbuffers::BIT_WIDTH_8});
+    builder_->ReuseValue({known.offset, flexbuffers::FBT_KEY, flexbuffers::BIT_WIDTH_8});
   } else {
-    known = {key, builder_.Key(key.data(), key.size()), encoding_};
+    known = {key, builder_->Key(key.data(), key.size()), encoding_};
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,13 +23,11 @@ namespace dspool::python {
 
 class ValueEncoder {
  public:
-  ValueEncoder();
-
   // Encodes `value` into `bytes()`. False: it cannot be encoded, and `error` says why.
   [[nodiscard]] bool encode(PyObject* value);
 
   // The last value encoded, until the next one is.
-  [[nodiscard]] std::span<const std::uint8_t> bytes() const { return builder_.GetBuffer(); }
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const { return builder_->GetBuffer(); }
 
   // What could not be encoded, by its way from the value that is called `root`.
   [[nodiscard]] std::string error(std::string_view root) const;
@@ -48,6 +47,7 @@ class ValueEncoder {
   bool put(PyObject* value, int depth);
   bool put_int(PyObject* value);
   bool put_text(PyObject* value);
+  bool put_buffer(PyObject* value);
   bool put_sequence(PyObject* value, int depth);
   bool put_dict(PyObject* value, int depth);
   void put_key(std::string_view key);
@@ -56,7 +56,8 @@ class ValueEncoder {
   bool refuse(std::string what);
   bool refuse_depth();
 
-  flexbuffers::Builder builder_;
+  std::optional<flexbuffers::Builder> builder_;  // made anew after a long value
+  std::size_t last_bytes_ = 0;
   std::vector<Item> items_;  // of the dicts being encoded, the innermost last
   std::array<KnownKey, kKnownKeys> known_keys_{};
   std::uint64_t encoding_ = 0;  // counts encodings; tells old entries of known_keys_ from new ones

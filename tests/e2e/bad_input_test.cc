@@ -11,7 +11,11 @@ using testing::HasSubstr;
 
 class BadInputTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { pool = test::start_pool(test::pool_config(1)).release(); }
+  static void SetUpTestSuite() {
+    Config config = test::pool_config(1);
+    config.worker.max_payload_bytes = 64 * 1024;
+    pool = test::start_pool(config).release();
+  }
   static void TearDownTestSuite() {
     delete pool;
     pool = nullptr;

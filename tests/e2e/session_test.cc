@@ -170,6 +170,9 @@ TEST_F(SessionTest, AnonymousCallsLeaveNothingBehind) {
 }
 
 TEST_F(SessionTest, GrowsNoFurtherThanAnyWorkerCouldBeGivenIt) {
+  Config config = test::pool_config(1);
+  config.worker.max_payload_bytes = 64 * 1024;
+  engine_ = test::start_pool(config);
   ASSERT_TRUE(engine_->execute_in_session("big", "keep", {{"size", 60'000}}));
   const auto refused = engine_->execute_in_session("big", "keep", {{"size", 70'000}});
   ASSERT_FALSE(refused);

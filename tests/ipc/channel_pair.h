@@ -38,7 +38,8 @@ inline WorkerChannel::Descriptors copy_child_descriptors(const EngineChannel& en
           .segment_b = copy(1),
           .control = copy(2),
           .caller_bell = copy(3),
-          .reactor_bell = copy(4)};
+          .reactor_bell = copy(4),
+          .slab = ends.size() > 5 ? copy(5) : -1};
 }
 
 struct ChannelPair {
@@ -46,8 +47,9 @@ struct ChannelPair {
   std::unique_ptr<WorkerChannel> worker;
 };
 
-inline ChannelPair make_channel_pair(std::uint64_t epoch = 7) {
-  auto engine = EngineChannel::create(epoch, kSmallestRings);
+inline ChannelPair make_channel_pair(std::uint64_t epoch = 7,
+                                     const ChannelSizes& sizes = kSmallestRings) {
+  auto engine = EngineChannel::create(epoch, sizes);
   if (!engine) throw std::runtime_error(engine.error().what);
   auto worker = WorkerChannel::attach(copy_child_descriptors(**engine));
   if (!worker) throw std::runtime_error(worker.error().what);

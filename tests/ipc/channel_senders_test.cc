@@ -22,7 +22,7 @@ class ChannelSendersTest : public testing::Test {
   bool send(std::uint64_t request_id, std::span<const std::byte> body) {
     std::unique_lock turn(turn_);
     while (!push(*worker_, request_id, body)) {
-      const std::optional<std::uint64_t> read_to = worker_->publish_full();
+      const auto read_to = worker_->publish_full();
       turn.unlock();
       if (!read_to || !worker_->wait_for_room(*read_to)) return false;
       turn.lock();

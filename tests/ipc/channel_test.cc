@@ -148,15 +148,15 @@ TEST_F(ChannelTest, CarriesControlMessagesOneByOne) {
   EXPECT_FALSE(worker_->receive_control(/*wait=*/false));
   ASSERT_TRUE(engine_->send_control(bytes_of("one")));
   ASSERT_TRUE(engine_->send_control(bytes_of("and two")));
-  EXPECT_EQ(text_of(worker_->receive_control(/*wait=*/true).value()), "one");
-  EXPECT_EQ(text_of(worker_->receive_control(/*wait=*/false).value()), "and two");
+  EXPECT_EQ(text_of(worker_->receive_control(/*wait=*/true).value().bytes), "one");
+  EXPECT_EQ(text_of(worker_->receive_control(/*wait=*/false).value().bytes), "and two");
   EXPECT_FALSE(worker_->receive_control(/*wait=*/false));
 }
 
 TEST_F(ChannelTest, EndsControlWithTheEngine) {
   ASSERT_TRUE(engine_->send_control(bytes_of("last words")));
   engine_.reset();
-  EXPECT_EQ(text_of(worker_->receive_control(/*wait=*/true).value()), "last words");
+  EXPECT_EQ(text_of(worker_->receive_control(/*wait=*/true).value().bytes), "last words");
   EXPECT_FALSE(worker_->receive_control(/*wait=*/true));
 }
 
@@ -169,7 +169,7 @@ TEST_F(ChannelTest, RefusesControlMessagesThatNobodyWillRead) {
   auto sent = engine_->send_control(bytes_of("x"));
   for (int count = 0; sent && count < 100'000; ++count) sent = engine_->send_control(bytes_of("x"));
   ASSERT_FALSE(sent) << "an unread socket fills up";
-  EXPECT_EQ(sent.error().kind, FaultKind::kSystem);
+  EXPECT_EQ(sent.error().kind, FaultKind::kFull);
 
   worker_.reset();
   const auto gone = engine_->send_control(bytes_of("x"));
@@ -291,7 +291,8 @@ class ChannelAttachTest : public testing::Test {
                                   .segment_b = memfd_b_->descriptor(),
                                   .control = -1,
                                   .caller_bell = -1,
-                                  .reactor_bell = -1});
+                                  .reactor_bell = -1,
+                                  .slab = -1});
   }
 
   EngineHeader header_{.magic = kMagic,
@@ -299,8 +300,11 @@ class ChannelAttachTest : public testing::Test {
                        .epoch = 1,
                        .request_bytes = kMinRingBytes,
                        .response_bytes = kMinRingBytes,
+                       .bulk_bytes = 0,
+                       .has_slab = 0,
                        .request_tail = {},
                        .response_head = {},
+                       .bulk_head = {},
                        .doorbell = {},
                        .receiver = {}};
   Result<Memfd> memfd_a_ = tl::unexpected(Fault{});
@@ -336,8 +340,12 @@ TEST_F(ChannelAttachTest, LeavesTheDescriptorsAloneWhenItFails) {
 }
 
 TEST_F(ChannelAttachTest, SaysWhichDescriptorIsMissing) {
-  const auto attached = WorkerChannel::attach(
-      {.segment_a = 1023, .segment_b = -1, .control = -1, .caller_bell = -1, .reactor_bell = -1});
+  const auto attached = WorkerChannel::attach({.segment_a = 1023,
+                                               .segment_b = -1,
+                                               .control = -1,
+                                               .caller_bell = -1,
+                                               .reactor_bell = -1,
+                                               .slab = -1});
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().kind, FaultKind::kSystem);
   EXPECT_THAT(attached.error().what, HasSubstr("descriptor 1023"));

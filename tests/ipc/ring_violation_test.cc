@@ -100,7 +100,7 @@ TEST_F(RingViolationTest, SeesTheLongestLengthThereIs) {
 }
 
 TEST_F(RingViolationTest, SeesUnknownFlags) {
-  publish_raw({.length = 0, .type = 1, .flags = 1, .request_id = 1}, 16);
+  publish_raw({.length = 0, .type = 1, .flags = kLastBodyPlace + 1, .request_id = 1}, 16);
   expect_consumer_sees("unknown flags");
 }
 

@@ -175,7 +175,8 @@ WorkerHarness::WorkerHarness(const WorkerOptions& options)
   channel_->announce(ipc::Receiver::kCaller);
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(wire::CreateHello(builder, kEpoch, builder.CreateString("worker-0"),
-                                   options.max_in_flight, options.session_cache));
+                                   options.max_in_flight, options.session_cache,
+                                   ipc::kValueLimitBytes));
   send_bytes(wire::MessageType::hello, 0, {builder.GetBufferPointer(), builder.GetSize()});
   first_ = receive();
 }
@@ -198,8 +199,9 @@ std::uint64_t WorkerHarness::send(const Call& call) {
   builder.ForceVectorAlignment(call.args.size(), 1, 8);
   const auto args = builder.CreateVector(call.args);
   builder.Finish(wire::CreateRequest(builder, builder.CreateString(call.command), args,
-                                     builder.CreateString(call.session), call.attempt, call.version,
-                                     call.state_id, state, call.deadline_ns, call.lm_version));
+                                     /*args_at=*/nullptr, builder.CreateString(call.session),
+                                     call.attempt, call.version, call.state_id, state,
+                                     /*state_at=*/nullptr, call.deadline_ns, call.lm_version));
   const std::uint64_t request_id = next_request_id_++;
   send_bytes(wire::MessageType::request, request_id,
              {builder.GetBufferPointer(), builder.GetSize()});

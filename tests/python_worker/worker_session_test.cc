@@ -262,7 +262,7 @@ TEST(WorkerSessionTest, AKeyThatCannotBeSentIsNamed) {
 TEST(WorkerSessionTest, AChangeThatCannotBeSentIsForgotten) {
   WorkerHarness worker;
   const auto size =
-      flex_map([](flexbuffers::Builder& map) { map.UInt("size", ipc::kInlineLimitBytes); });
+      flex_map([](flexbuffers::Builder& map) { map.UInt("size", 8 * ipc::kValueLimitBytes); });
   const Reply reply = worker.call(Call{.command = "put_bytes", .args = size, .session = "s"});
   EXPECT_EQ(reply.error().code()->str(), "result_too_large");
   EXPECT_EQ(worker.call(Call{.command = "fields", .session = "s"}).result_json(), "{  }");

@@ -36,6 +36,12 @@ struct WorkerConfig {
   std::uint32_t session_cache = 4096;       // sessions whose decoded fields a worker keeps
   // Of each of its two rings: a power of two, at least kLeastRingBytes.
   std::size_t ring_bytes = std::size_t{1} << 20;
+  // Of the memory, warm from the start, for what is longer than 64 KiB: one slab of the pool for
+  // what goes to workers, and one of each worker for its answers. 0, or as ring_bytes.
+  std::size_t slab_bytes = std::size_t{32} << 20;
+  // The longest arguments, result, and fields of a session; <= 512 MiB. Beyond the slab each such
+  // value is memory of its own while it travels.
+  std::size_t max_payload_bytes = std::size_t{256} << 20;
   std::uint32_t spin_us = 20;  // how long each side of a channel looks before it sleeps; <= 1000
   std::chrono::milliseconds start_timeout{60'000};
   std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed

@@ -61,7 +61,7 @@ def _prepare_process() -> None:
 
 def _serve(channel: Channel, host: AdapterHost, hello: Hello) -> bool:
     """Runs commands on `max_in_flight` threads; False: the engine is gone."""
-    loop = RequestLoop(channel, host, Session, host.commands, hello.session_cache)
+    loop = RequestLoop(channel, host, Session, host.commands, hello)
     others = [
         threading.Thread(target=_run, args=(loop,), name=f"command-{number}", daemon=True)
         for number in range(1, hello.max_in_flight)

@@ -60,7 +60,7 @@ class RequestLoop:
         host: AdapterHost,
         session_type: type[SessionState],
         commands: dict[str, Callable[..., Any]],
-        session_cache: int,
+        hello: Hello,
     ) -> None: ...
     def serve(self) -> bool:
         """Returns True when told to drain, False when the engine is gone. To be called on each of

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from dspool_worker.errors import nearest
 from dspool_worker.language_model import LanguageModel
@@ -15,6 +15,7 @@ class Adapter:
 
     A command takes the session by position and the caller's arguments by name, and returns what
     the caller gets: None, bool, int, float, str, bytes, lists, tuples, and dicts with str keys.
+    `with_views` spares it copies of long bytes.
 
         class Counter(Adapter):
             def increment(self, session: Session, /, by: int = 1) -> int:
@@ -37,6 +38,23 @@ class Adapter:
     def is_retryable(self, error: Exception) -> bool:  # noqa: ARG002
         """Whether a command that raised this may succeed when it is run again."""
         return False
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def with_views(command: Command) -> Command:
+    """Marks a command that takes the `bytes` among its arguments as read-only memoryviews.
+
+    Of long values nothing is copied then. A view ends with its command: using it afterwards is a
+    ValueError. What else still looks at its bytes by then, such as a NumPy array, keeps a copy.
+
+        @with_views
+        def checksum(self, session: Session, /, data: memoryview) -> int:
+            return zlib.crc32(data)
+    """
+    command.takes_views = True  # type: ignore[attr-defined]
+    return command
 
 
 class AdapterError(Exception):

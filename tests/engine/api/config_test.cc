@@ -56,6 +56,8 @@ TEST(ConfigTest, ReadsEveryKey) {
     pipeline = 64
     session_cache = 1
     ring_bytes = 524288
+    slab_bytes = 0
+    max_payload_bytes = 65536
     spin_us = 0
     start_timeout = 5000
     cancel_grace = 250
@@ -66,7 +68,7 @@ TEST(ConfigTest, ReadsEveryKey) {
                affinity, session_queue_limit, queue_limit, history_events, log_level, log_sink,
                completion_executor, worker] = config;
   const auto& [adapter, python, python_path, max_in_flight, pipeline, session_cache, ring_bytes,
-               spin_us, start_timeout, cancel_grace] = worker;
+               slab_bytes, max_payload_bytes, spin_us, start_timeout, cancel_grace] = worker;
   EXPECT_FALSE(pooling_enabled);
   EXPECT_EQ(pool_mode, PoolMode::kTest);
   EXPECT_EQ(pool_size, 7);
@@ -85,6 +87,8 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(pipeline, 64);
   EXPECT_EQ(session_cache, 1);
   EXPECT_EQ(ring_bytes, 524'288);
+  EXPECT_EQ(slab_bytes, 0);
+  EXPECT_EQ(max_payload_bytes, 65'536);
   EXPECT_EQ(spin_us, 0);
   EXPECT_EQ(start_timeout, milliseconds(5000));
   EXPECT_EQ(cancel_grace, milliseconds(250));
@@ -232,6 +236,9 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "worker.session_cache = 0",
                                  "worker.ring_bytes = 262144",
                                  "worker.ring_bytes = 2147483648",
+                                 "worker.slab_bytes = 2147483648",
+                                 "worker.max_payload_bytes = 65535",
+                                 "worker.max_payload_bytes = 536870913",
                                  "worker.spin_us = 1001",
                                  "worker.start_timeout = 0",
                                  "worker.cancel_grace = 0"};
@@ -247,13 +254,15 @@ TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
         "checkout_timeout = 1", "operation_timeout = 604800000", "session_queue_limit = 1",
         "queue_limit = 16777216", "history_events = 0", "worker.max_in_flight = 1",
         "worker.pipeline = 1", "worker.session_cache = 16777216", "worker.ring_bytes = 524288",
-        "worker.ring_bytes = 1073741824", "worker.python_path = []"}) {
+        "worker.ring_bytes = 1073741824", "worker.slab_bytes = 524288",
+        "worker.max_payload_bytes = 536870912", "worker.python_path = []"}) {
     EXPECT_EQ(refusal(text), "accepted") << text;
   }
 }
 
 TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
   EXPECT_THAT(refusal("worker.ring_bytes = 600000"), HasSubstr("that is a power of two"));
+  EXPECT_THAT(refusal("worker.slab_bytes = 262144"), HasSubstr("that is 0, or a power of two"));
   for (const std::string path : {"", "python3", "./python", "\\u0000"}) {
     EXPECT_THAT(refusal("worker.python = \"" + path + "\""), HasSubstr("the absolute path of an"));
   }

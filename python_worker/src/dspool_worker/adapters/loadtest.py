@@ -3,9 +3,10 @@
 # ruff: noqa: ARG002 - a command takes its session, whether it needs it or not
 
 import time
+import zlib
 from typing import Any
 
-from dspool_worker import Adapter, Session
+from dspool_worker import Adapter, Session, with_views
 
 
 class LoadTest(Adapter):
@@ -13,14 +14,32 @@ class LoadTest(Adapter):
         """Returns its arguments."""
         return args
 
-    def increment(self, session: Session, /, by: int = 1) -> dict[str, Any]:
-        """Adds to the session's value, and tells whose it is, so that mix-ups show."""
+    @with_views
+    def increment(
+        self, session: Session, /, by: int = 1, payload: memoryview | None = None
+    ) -> dict[str, Any]:
+        """Adds to the session's value, and tells whose it is, so that mix-ups show.
+
+        A payload goes back with the sum of what was seen of it here.
+        """
         session["value"] = value = session.get("value", 0) + by
-        return {"value": value, "session": session.id}
+        if payload is None:
+            return {"value": value, "session": session.id}
+        return {
+            "value": value,
+            "session": session.id,
+            "payload": payload,
+            "crc32": zlib.crc32(payload),
+        }
 
     def read(self, session: Session, /) -> dict[str, Any]:
         """What `increment` told last."""
         return {"value": session.get("value", 0), "session": session.id}
+
+    @with_views
+    def measure(self, session: Session, /, payload: memoryview) -> int:
+        """How many bytes a payload has, which nobody reads."""
+        return payload.nbytes
 
     def sleep(self, session: Session, /, ms: float) -> None:
         """Waits as a command does that asks a language model."""
