@@ -9,8 +9,10 @@ namespace dspool::bench {
 
 // What one benchmark came to; the median, where it was repeated.
 struct Measured {
-  double cpu_ns = 0;            // of an iteration, in its own thread
-  double p50_us = 0;            // 0: it records no latencies
+  double cpu_ns = 0;  // of an iteration, in its own thread
+  double p50_us = 0;  // 0: it records no latencies
+  double p99_us = 0;
+  double p999_us = 0;
   double items_per_second = 0;  // 0: it counts no items
 };
 using Results = std::map<std::string, Measured>;  // by the benchmark's name

@@ -41,6 +41,8 @@ void ConsoleReport::ReportRuns(const std::vector<Run>& runs) {
     results_[shown.back().run_name.str()] = {
         .cpu_ns = run.cpu_accumulated_time / static_cast<double>(run.iterations) * 1e9,
         .p50_us = counter_of(run, "p50_us"),
+        .p99_us = counter_of(run, "p99_us"),
+        .p999_us = counter_of(run, "p999_us"),
         .items_per_second = counter_of(run, "items_per_second")};
   }
   if (!shown.empty()) ConsoleReporter::ReportRuns(shown);
