@@ -170,8 +170,8 @@ Bytes failure() {
 
 std::vector<Named> envelopes() {
   const Bytes small = bytes_of(Value::of(7));
-  const Change sharing_keys{
-      .deletes = std::vector<std::string>(2'000, std::string(8'000, 'k')), .share = true};
+  const Change sharing_keys{.deletes = std::vector<std::string>(2'000, std::string(8'000, 'k')),
+                            .share = true};
   Change sharing_without_end;
   for (int i = 100; i < 150; ++i) {
     sharing_without_end.puts.emplace_back(std::to_string(i), doubled(17));

@@ -154,7 +154,7 @@ void Execution::sleep(Location location, std::optional<std::uint64_t> expected) 
   if (expected && value != *expected) return;
   threads_[running_].asleep_on = location;
   begin_step();
-  end_step("is woken on", location, 0, 0);
+  end_step("is woken on", location, 0, memory_.newest(location));
 }
 
 void Execution::wake_one(Location location) {
@@ -165,7 +165,8 @@ void Execution::wake_one(Location location) {
     if (threads_[thread].asleep_on == location) woken = thread;
   }
   threads_[woken].asleep_on.reset();
-  end_step("wakes", location, woken, 0);
+  const char* const what = woken == 0 ? "wakes nobody on" : "wakes a sleeper on";
+  end_step(what, location, woken, memory_.newest(location));
 }
 
 // ---- failing ----

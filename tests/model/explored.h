@@ -13,7 +13,7 @@ namespace dspool::model {
 inline void expect_no_failure(const std::function<void(Execution&)>& set_up) {
   const Verdict verdict = explore(set_up);
   std::cout << verdict.states << " states, " << verdict.executions << " executions\n";
-  EXPECT_EQ(verdict.failure, "");
+  if (!verdict.failure.empty()) ADD_FAILURE() << verdict.failure;
 }
 
 }  // namespace dspool::model

@@ -7,7 +7,7 @@
 namespace dspool::model {
 namespace {
 
-constexpr std::size_t kStackBytes = std::size_t{128} * 1024;
+constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
 
 }  // namespace
 

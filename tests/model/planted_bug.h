@@ -17,7 +17,7 @@ struct PlantedBug {
   bool looks_again = true;  // between announcing sleep and sleeping
 };
 
-// The one that this program was built with, or chosen at its start: see the two sources.
+// The one that the environment variable DSPOOL_PLANTED names, otherwise "none".
 const PlantedBug& planted_bug();
 
 }  // namespace dspool::model

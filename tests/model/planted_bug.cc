@@ -1,36 +1,32 @@
-// The bug is the one that DSPOOL_PLANTED names.
+#include "tests/model/planted_bug.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <iostream>
 
-#include "tests/model/planted_bug.h"
-
 namespace dspool::model {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kAcquire = std::memory_order_acquire;
-constexpr auto kRelease = std::memory_order_release;
-constexpr auto kAcqRel = std::memory_order_acq_rel;
+using enum std::memory_order;
 
 constexpr std::array kBugs = {
     PlantedBug{.name = "none"},
-    PlantedBug{.name = "tail_stored_relaxed", .tail = {.store = kRelaxed}},
-    PlantedBug{.name = "tail_stored_release", .tail = {.store = kRelease}},
-    PlantedBug{.name = "tail_loaded_relaxed", .tail = {.load = kRelaxed}},
-    PlantedBug{.name = "tail_loaded_acquire", .tail = {.load = kAcquire}},
+    PlantedBug{.name = "tail_stored_relaxed", .tail = {.store = relaxed}},
+    PlantedBug{.name = "tail_stored_release", .tail = {.store = release}},
+    PlantedBug{.name = "tail_loaded_relaxed", .tail = {.load = relaxed}},
+    PlantedBug{.name = "tail_loaded_acquire", .tail = {.load = acquire}},
     PlantedBug{.name = "tail_trusted_twice", .tail = {.loads_at_every_use = true}},
-    PlantedBug{.name = "head_stored_relaxed", .head = {.store = kRelaxed}},
-    PlantedBug{.name = "head_loaded_relaxed", .head = {.load = kRelaxed}},
+    PlantedBug{.name = "head_stored_relaxed", .head = {.store = relaxed}},
+    PlantedBug{.name = "head_loaded_relaxed", .head = {.load = relaxed}},
     PlantedBug{.name = "head_trusted_twice", .head = {.loads_at_every_use = true}},
     PlantedBug{.name = "no_second_look", .looks_again = false},
-    PlantedBug{.name = "sleep_announced_acq_rel", .sleeping = {.modify = kAcqRel}},
-    PlantedBug{.name = "sleep_loaded_acquire", .sleeping = {.load = kAcquire}},
+    PlantedBug{.name = "sleep_announced_acq_rel", .sleeping = {.modify = acq_rel}},
+    PlantedBug{.name = "sleep_loaded_acquire", .sleeping = {.load = acquire}},
     PlantedBug{.name = "doorbell_not_compared", .doorbell = {.sleeps_on_what_there_is = true}},
     PlantedBug{.name = "doorbell_not_bumped", .doorbell = {.never_changes = true}},
-    PlantedBug{.name = "receiver_announced_acq_rel", .receiver = {.modify = kAcqRel}},
-    PlantedBug{.name = "receiver_loaded_acquire", .receiver = {.load = kAcquire}},
+    PlantedBug{.name = "receiver_announced_acq_rel", .receiver = {.modify = acq_rel}},
+    PlantedBug{.name = "receiver_loaded_acquire", .receiver = {.load = acquire}},
 };
 
 const PlantedBug& choose() {
