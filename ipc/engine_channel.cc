@@ -127,7 +127,7 @@ EngineHeader& EngineChannel::write_header(std::uint64_t epoch, const ChannelSize
 // ---- sending ----
 
 std::optional<std::span<std::byte>> EngineChannel::try_reserve(std::uint32_t length) noexcept {
-  auto place = requests_.try_reserve(length);
+  auto place = requests_.try_reserve(length, length == 0 ? 0 : kControlRoomBytes);
   if (!place && requests_.violated()) sending_violated_.store(true, std::memory_order_release);
   return place;
 }
@@ -178,6 +178,8 @@ EngineChannel::Received EngineChannel::receive(RecordHeader& header, std::vector
   violation_ = copy_body(*record, body);
   if (!violation_.empty()) return Received::kViolation;
   responses_.release();
+  header.length = static_cast<std::uint32_t>(body.size());
+  header.flags = 0;
   return Received::kRecord;
 }
 
@@ -236,6 +238,10 @@ void EngineChannel::announce(Receiver receiver) noexcept {
 bool EngineChannel::has_records() const noexcept {
   return worker_.response_tail.value.load(std::memory_order_seq_cst) !=
          engine_.response_head.value.load(std::memory_order_relaxed);
+}
+
+std::uint64_t EngineChannel::heartbeat() const noexcept {
+  return worker_.heartbeat.value.load(std::memory_order_relaxed);
 }
 
 const std::string& EngineChannel::violation() const noexcept { return violation_; }

@@ -60,6 +60,8 @@ class EngineChannel {
   // ---- sending ----
   // A record is written by reserve -> fill -> commit, then one publish for all. Nothing: full, or
   // longer than kInlineLimitBytes, or the worker's cursor is a lie, which `receive` will tell.
+  // Requests leave kControlRoomBytes free, so that a ring full of them still takes what has no
+  // body.
   [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
   void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
   // Publishes; true when the worker sleeps and `ring_worker` is due. It stays due until rung.
@@ -78,12 +80,14 @@ class EngineChannel {
 
   // ---- receiving; REQUIRES: the token ----
   enum class Received { kNothing, kRecord, kViolation };
-  // Copies the next record into `header`, and its body, wherever that lies, into `body` (capacity
+  // Copies the next record into `header`, and its body, wherever that lay, into `body` (capacity
   // is reused), and frees their bytes. After kViolation `violation()` says what was wrong; it is
   // the answer ever after.
   Received receive(RecordHeader& header, std::vector<std::byte>& body);
   // Says whom to ring from now on, seq_cst. Look at `has_records` afterwards, before sleeping.
   void announce(Receiver receiver) noexcept;
+  // How often the worker's heart has beaten; it beats only while the worker waits. Any thread.
+  [[nodiscard]] std::uint64_t heartbeat() const noexcept;
   // Whether something unread may be there: two loads. Without the token it is a hint.
   [[nodiscard]] bool has_records() const noexcept;
   [[nodiscard]] const std::string& violation() const noexcept;

@@ -7,6 +7,8 @@
 //         response_head   (C) of the response ring       response_tail   (P) of the response ring
 //         bulk_head       (C) of the bulk ring           bulk_tail       (P) of the bulk ring
 //         doorbell        futex the worker sleeps on     worker_sleeping the sleep it is in, or 0
+//                                                        heartbeat       counts while it has no
+//                                                        work
 //         receiver        whom the worker must ring
 //   4096  request ring, request_bytes              4096  response ring, response_bytes
 //                                                  then  bulk ring, bulk_bytes (0: there is none)
@@ -73,6 +75,10 @@ inline constexpr std::size_t kLongestRecordBytes = sizeof(RecordHeader) + kInlin
 inline constexpr std::size_t kMinRingBytes =
     std::bit_ceil(2 * kLongestRecordBytes - kRecordAlignment);
 
+// Of the request ring, for records without a body: pings, cancels, drain.
+inline constexpr std::uint32_t kControlRoomBytes = 8 * 1024;
+static_assert(kMinRingBytes >= 2 * kLongestRecordBytes - kRecordAlignment + kControlRoomBytes);
+
 // The longest body that an empty ring of this size takes wherever its cursors stand.
 constexpr std::uint32_t longest_body_bytes(std::size_t ring_bytes) noexcept {
   return ring_bytes == 0 ? 0 : static_cast<std::uint32_t>(ring_bytes / 2 - sizeof(RecordHeader));
@@ -114,6 +120,7 @@ struct WorkerHeader {
   Line<std::uint64_t> request_head;
   Line<std::uint64_t> bulk_tail;
   Line<std::uint32_t> worker_sleeping;  // counts sleeps, never 0 while in one
+  Line<std::uint64_t> heartbeat;        // grows at least once a second while it waits for a record
 };
 
 static_assert(sizeof(Line<std::uint32_t>) == kLineBytes);
@@ -132,6 +139,7 @@ static_assert(offsetof(WorkerHeader, response_tail) == 1 * kLineBytes);
 static_assert(offsetof(WorkerHeader, request_head) == 2 * kLineBytes);
 static_assert(offsetof(WorkerHeader, bulk_tail) == 3 * kLineBytes);
 static_assert(offsetof(WorkerHeader, worker_sleeping) == 4 * kLineBytes);
+static_assert(offsetof(WorkerHeader, heartbeat) == 5 * kLineBytes);
 static_assert(std::is_standard_layout_v<EngineHeader> && sizeof(EngineHeader) <= kRingOffset);
 static_assert(std::is_standard_layout_v<WorkerHeader> && sizeof(WorkerHeader) <= kRingOffset);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

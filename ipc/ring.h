@@ -55,8 +55,9 @@ class BasicProducer {
 
   // A place for `length` bytes, 16-byte aligned, or nothing: the ring is full, the length is above
   // the longest, or the consumer's cursor is a lie (see `violated`). Wait-free. A place that is
-  // not committed is given again.
-  [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
+  // not committed is given again. `kept_bytes` stay free behind it, for others.
+  [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(
+      std::uint32_t length, std::uint32_t kept_bytes = 0) noexcept;
 
   // Completes the record reserved last. It is readable once published.
   void commit(std::uint16_t type, std::uint64_t request_id, std::uint16_t flags = 0) noexcept;

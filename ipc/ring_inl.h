@@ -39,13 +39,13 @@ BasicProducer<Atomic>::BasicProducer(Atomic<std::uint64_t>& tail, const Atomic<s
 
 template <template <typename> typename Atomic>
 std::optional<std::span<std::byte>> BasicProducer<Atomic>::try_reserve(
-    std::uint32_t length) noexcept {
+    std::uint32_t length, std::uint32_t kept_bytes) noexcept {
   reserved_length_.reset();
   if (length > longest_bytes_ || violated()) return std::nullopt;
   const std::uint64_t record = ring_detail::record_bytes(length);
   const std::uint64_t to_end = bytes_.size() - (tail_ & (bytes_.size() - 1));
   const std::uint64_t padding = record > to_end ? to_end : 0;
-  if (!has_room(padding + record)) return std::nullopt;
+  if (!has_room(padding + record + kept_bytes)) return std::nullopt;
   if (padding != 0) {  // I3
     const auto body = static_cast<std::uint32_t>(padding - sizeof(RecordHeader));
     write_header(tail_, {.length = body, .type = kPaddingType, .flags = 0, .request_id = 0});

@@ -142,6 +142,7 @@ void WorkerChannel::release() noexcept { requests_.release(); }
 bool WorkerChannel::wait() {
   bool ready = spin_.spin([this] { return has_request(); });
   while (!ready) {
+    worker_.heartbeat.value.fetch_add(1, std::memory_order_relaxed);
     sleeper_.sleep([this] { return requests_.empty(); }, kLongestSleep);
     ready = has_request();
     if (!ready && engine_is_gone()) return false;

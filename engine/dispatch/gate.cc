@@ -8,6 +8,7 @@ namespace dspool::dispatch {
 namespace {
 
 constexpr unsigned kPublicIndexBits = 24;
+constexpr std::uint32_t kSilentLooks = 10;
 constexpr std::uint64_t kPublicIndexMask = (std::uint64_t{1} << kPublicIndexBits) - 1;
 
 }  // namespace
@@ -321,6 +322,23 @@ void Gate::sweep() {
         sweep_enqueued_ = false;
         effects_->wake_reactor = true;  // to plan anew
       });
+    }
+  });
+}
+
+void Gate::listen_to_hearts() {
+  step([&](Dispatcher& dispatcher, TimePoint) {
+    for (std::uint32_t i = 0; i < links_.size(); ++i) {
+      const WorkerSlot& slot = dispatcher.worker(i);
+      if (!links_[i] || slot.state != WorkerState::kReady) continue;
+      worker::Link& link = *links_[i];
+      const std::uint64_t heartbeat = link.channel().heartbeat();
+      const bool silent = slot.in_flight() == 0 && heartbeat == link.last_heartbeat;
+      link.last_heartbeat = heartbeat;
+      link.silent_looks = silent ? link.silent_looks + 1 : 0;
+      if (link.silent_looks < kSilentLooks) continue;
+      dispatcher.doom(i);
+      kill(i, "its heart has stopped although it has nothing to do");
     }
   });
 }

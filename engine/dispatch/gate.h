@@ -127,6 +127,10 @@ class Gate final : private Transport, private CallListener {
   [[nodiscard]] TimePoint plan_wake(TimePoint latest);
   // Enqueues the sweep of due timers.
   void sweep();
+  // To be called once a second: has a worker replaced that has had no work for kSilentLooks of
+  // these, and does not wait for any, as its heart would tell. One that works is judged by its
+  // deadlines.
+  void listen_to_hearts();
   // Runs the completions that are due; true: they have caused others. Only the reactor calls it.
   bool run_completions();
 

@@ -171,6 +171,9 @@ void Reactor::keep_time() {
   look_at_timers_ = now + kTimerInterval;
   const TimePoint due = gate_.plan_wake(now + kMaxSleep);
   if (due <= Gate::now()) gate_.sweep();
+  if (now < listen_to_hearts_) return;
+  listen_to_hearts_ = now + kHeartInterval;
+  gate_.listen_to_hearts();
 }
 
 // A dead worker's ring is read once more, then its link is closed and the token kept: nobody reads

@@ -37,6 +37,7 @@ class Reactor {
   static constexpr std::chrono::milliseconds kMaxSleep{250};
 
   static constexpr std::chrono::milliseconds kTimerInterval{1};
+  static constexpr std::chrono::seconds kHeartInterval{1};
 
   struct Watched {
     std::shared_ptr<worker::Link> link;
@@ -60,6 +61,7 @@ class Reactor {
   ipc::AdaptiveSpin spin_;
   std::vector<Watched> links_;
   TimePoint look_at_timers_{};
+  TimePoint listen_to_hearts_{};
 
   std::mutex mutex_;  // guards what follows
   std::vector<std::shared_ptr<worker::Link>> new_links_;

@@ -71,6 +71,10 @@ class Link {
   int pidfd = -1;
   std::int32_t pid = 0;
 
+  // ---- used under the gate's lock ----
+  std::uint64_t last_heartbeat = 0;
+  std::uint32_t silent_looks = 0;  // in which it had no work, and its heart did not beat
+
   // ---- answers to pings ----
   std::atomic<std::uint64_t> last_pong{0};  // the id of the last ping that was answered
 

@@ -78,6 +78,19 @@ TEST(DeadlineTest, AStoppedWorkerIsReplaced) {
   EXPECT_EQ(engine->stats().worker_restarts, 1U);
 }
 
+// No call has to suffer for it.
+TEST(DeadlineTest, AWorkerThatIsStoppedWhileItHasNothingToDoIsReplaced) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  ::kill(test::pid_of(*engine, "a"), SIGSTOP);
+  const auto patience_ends = std::chrono::steady_clock::now() + test::kPatience;
+  while (engine->stats().worker_restarts == 0 && std::chrono::steady_clock::now() < patience_ends) {
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  EXPECT_EQ(engine->stats().worker_restarts, 1U);
+  EXPECT_TRUE(engine->execute_in_session("a", "increment", {}));
+}
+
 // A request in a worker's ring is behind another's, whose time is not to be cut short for it.
 TEST(DeadlineTest, ACallThatExpiresInTheRingHarmsNobodyAndIsNotExecuted) {
   Config config = test::pool_config(1);

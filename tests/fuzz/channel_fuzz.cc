@@ -1,5 +1,6 @@
 // The engine's end of a channel against a worker that may write anything into the segment that is
 // its own: its header, its cursors, its ring.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -21,7 +22,11 @@ using Received = ipc::EngineChannel::Received;
 
 constexpr std::uint64_t kEpoch = 7;
 constexpr ipc::ChannelSizes kSizes{.request_bytes = ipc::kMinRingBytes,
-                                   .response_bytes = ipc::kMinRingBytes};
+                                   .response_bytes = ipc::kMinRingBytes,
+                                   .bulk_bytes = ipc::kMinRingBytes};
+
+constexpr std::size_t kLongestBytes =
+    std::max(ipc::kInlineLimitBytes, ipc::longest_body_bytes(ipc::kMinRingBytes));
 
 class Channel {
  public:
@@ -38,9 +43,12 @@ class Channel {
       case 1:
         return receive();
       case 2:
-      case 3:
         peer_.write(input_);
         worker_.response_tail.value.store(peer_.tail());
+        return;
+      case 3:
+        bulk_peer_.write(input_);
+        worker_.bulk_tail.value.store(bulk_peer_.tail());
         return;
       case 4:
         return send(std::uint32_t{input_.take<std::uint16_t>()} * 3);
@@ -68,7 +76,7 @@ class Channel {
     require((received == Received::kViolation) == !engine_->violation().empty(),
             "a violation is told");
     if (received != Received::kRecord) return;
-    require(header_.length == body_.size() && body_.size() <= ipc::kInlineLimitBytes,
+    require(header_.length == body_.size() && body_.size() <= kLongestBytes,
             "a body is as long as its header says");
   }
 
@@ -91,10 +99,11 @@ class Channel {
   std::unique_ptr<ipc::EngineChannel> engine_ = ipc::EngineChannel::create(kEpoch, kSizes).value();
   ipc::Segment segment_ =
       ipc::Segment::map(engine_->child_descriptors().at(1).first,
-                        ipc::kRingOffset + ipc::kMinRingBytes, ipc::Access::kReadWrite)
+                        ipc::kRingOffset + 2 * ipc::kMinRingBytes, ipc::Access::kReadWrite)
           .value();
   ipc::WorkerHeader& worker_ = *new (segment_.bytes().data()) ipc::WorkerHeader{};
-  PeerProducer peer_{segment_.bytes().subspan(ipc::kRingOffset)};
+  PeerProducer peer_{segment_.bytes().subspan(ipc::kRingOffset, ipc::kMinRingBytes)};
+  PeerProducer bulk_peer_{segment_.bytes().last(ipc::kMinRingBytes)};
   ipc::RecordHeader header_{};
   std::vector<std::byte> body_;
 };

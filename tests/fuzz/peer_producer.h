@@ -31,7 +31,7 @@ class PeerProducer {
 
   // One op.
   void write(Input& input) {
-    switch (input.take<std::uint8_t>() % 6) {
+    switch (input.take<std::uint8_t>() % 7) {
       case 0:  // a record as it should be
         return push(input.take<std::uint16_t>(), 1 + input.take<std::uint8_t>() % 40U);
       case 1:  // the same, up to half as long again as the longest there may be
@@ -49,6 +49,11 @@ class PeerProducer {
       case 4:  // any bytes anywhere
         write(at_ + input.take<std::uint32_t>(), input.take_bytes(input.take<std::uint8_t>()));
         return;
+      case 5: {  // a record whose body is said to lie elsewhere, and to be so long
+        const std::uint16_t place = input.take<std::uint8_t>() % 4U;
+        return push_outside(place, 1 + input.take<std::uint8_t>() % 40U,
+                            input.take<std::uint32_t>());
+      }
       default:
         tail_ = claim(input, tail_);
     }
@@ -77,6 +82,24 @@ class PeerProducer {
     write(at_, bytes);
     constexpr std::uint64_t kMask = ipc::kRecordAlignment - 1;
     at_ += sizeof header + ((length + kMask) & ~kMask);
+    tail_ = at_;
+  }
+
+  void push_outside(std::uint16_t place, std::uint32_t type, std::uint64_t claimed_bytes) {
+    const struct {
+      ipc::RecordHeader header;
+      ipc::OutsideBody body;
+      std::uint64_t padding;
+    } record{.header = {.length = sizeof(ipc::OutsideBody),
+                        .type = static_cast<std::uint16_t>(type),
+                        .flags = place,
+                        .request_id = at_},
+             .body = {.bytes = claimed_bytes},
+             .padding = 0};
+    std::uint8_t bytes[sizeof record];
+    std::memcpy(bytes, &record, sizeof record);
+    write(at_, bytes);
+    at_ += sizeof record;
     tail_ = at_;
   }
 

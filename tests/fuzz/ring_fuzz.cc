@@ -60,7 +60,8 @@ class ReadingSide {
     if (!record) return;
     const ipc::RecordHeader header = record->header;
     require(!consumer_.violated(), "a liar gives no record");
-    require(header.type != ipc::kPaddingType && header.flags == 0, "padding is no record");
+    require(header.type != ipc::kPaddingType && header.flags <= ipc::kLastBodyPlace,
+            "padding is no record");
     require(header.length <= ipc::kInlineLimitBytes && header.length == record->body.size(),
             "a body is as long as its header says");
     require(read_bytes.hold(record->body), "a body lies inside the ring");

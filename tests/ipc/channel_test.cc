@@ -177,6 +177,24 @@ TEST_F(ChannelTest, RefusesControlMessagesThatNobodyWillRead) {
   EXPECT_EQ(gone.error().kind, FaultKind::kPeerGone);
 }
 
+// A ring full of requests still takes a cancel.
+TEST_F(ChannelTest, KeepsRoomForRecordsWithoutABody) {
+  const std::vector<std::byte> body(10'000);
+  while (push(*engine_, 1, body)) continue;
+  for (std::size_t i = 0; i < kControlRoomBytes / sizeof(RecordHeader); ++i) {
+    ASSERT_TRUE(push(*engine_, i, {}));
+  }
+}
+
+TEST_F(ChannelTest, ItsHeartBeatsWhileTheWorkerWaits) {
+  const std::uint64_t before = engine_->heartbeat();
+  std::thread waiter([this] { EXPECT_TRUE(worker_->wait()); });
+  while (engine_->heartbeat() == before) std::this_thread::yield();
+  ASSERT_TRUE(push(*engine_, 1, {}));
+  publish_and_ring(*engine_);
+  waiter.join();
+}
+
 TEST_F(ChannelTest, EndsTheWorkersWaitWhenTheEngineIsGone) {
   worker_->set_spin_limit(std::chrono::nanoseconds{0});
   engine_.reset();
