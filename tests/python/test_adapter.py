@@ -72,7 +72,14 @@ def test_an_async_command_is_refused() -> None:
 
 def test_loads_the_adapters_that_come_along() -> None:
     adapter = load_adapter("dspool_worker.adapters.loadtest:LoadTest")
-    assert list(commands_of(adapter)) == ["burn_cpu", "echo", "increment", "read", "sleep"]
+    assert list(commands_of(adapter)) == [
+        "burn_cpu",
+        "echo",
+        "increment",
+        "measure",
+        "read",
+        "sleep",
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "shop", "shop:", ":Shop", "shop:Shop()", "a:b:c"])
