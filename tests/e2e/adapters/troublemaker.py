@@ -57,7 +57,7 @@ class Troublemaker(Adapter):
 
     def flood(self, session: Session, /) -> None:
         """Fills the worker's standard output for ever, from a process of its group."""
-        subprocess.Popen(["yes", "what it says has no end"])
+        subprocess.Popen(["/usr/bin/yes", "what it says has no end"])
 
     def pid(self, session: Session, /) -> int:
         return os.getpid()
