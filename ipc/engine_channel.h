@@ -77,7 +77,8 @@ class EngineChannel {
   Received receive(RecordHeader& header, std::vector<std::byte>& body);
   // Says whom to ring from now on, seq_cst. Look at `has_records` afterwards, before sleeping.
   void announce(Receiver receiver) noexcept;
-  // Whether something unread may be there: two loads. Without the token it is a hint.
+  // Whether `receive` may have something to tell, a record or a lie to a sender: three loads.
+  // Without the token it is a hint.
   [[nodiscard]] bool has_records() const noexcept;
   [[nodiscard]] const std::string& violation() const noexcept;
 
