@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "ipc/kill_point.h"
 #include "ipc/layout.h"
 
 namespace dspool::ipc {
@@ -22,6 +23,7 @@ template <template <typename> typename Atomic>
 void announce(Atomic<std::uint32_t>& word, Receiver receiver) noexcept {
   // An exchange, so that no later look at the ring can be taken before it is visible.
   word.exchange(static_cast<std::uint32_t>(receiver), std::memory_order_seq_cst);
+  kill_point("bell.announced");
 }
 
 // (D). What is not a Receiver is to be taken for kNobody.

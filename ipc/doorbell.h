@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "ipc/futex.h"
+#include "ipc/kill_point.h"
 
 namespace dspool::ipc {
 
@@ -40,13 +41,16 @@ class BasicSleeper {
   void sleep(const NothingThere& nothing_there, std::chrono::nanoseconds longest) noexcept {
     if (++sleep_count_ == 0) ++sleep_count_;
     const std::uint32_t rings = doorbell_.load(std::memory_order_acquire);  // (A)
-    sleeping_.exchange(sleep_count_, std::memory_order_seq_cst);            // (B)
-    if (nothing_there() &&                                                  // (L)
-        futex_wait(doorbell_, rings, longest) == FutexWait::kTimedOut &&    // (W)
+    kill_point("sleep.begun");
+    sleeping_.exchange(sleep_count_, std::memory_order_seq_cst);  // (B)
+    kill_point("sleep.announced");
+    if (nothing_there() &&                                                // (L)
+        futex_wait(doorbell_, rings, longest) == FutexWait::kTimedOut &&  // (W)
         !nothing_there() && doorbell_.load(std::memory_order_acquire) == rings) {
       missed_rings_.fetch_add(1, std::memory_order_relaxed);
     }
     sleeping_.store(0, std::memory_order_relaxed);  // late: one ring too many
+    kill_point("sleep.ended");
   }
 
   // How often a sleep ended only because it was bounded, and then there was something after all.
@@ -80,11 +84,14 @@ class BasicRinger {
 
   // Wakes the sleeper. One system call.
   void ring() noexcept {
+    kill_point("doorbell.due");
     // The bump comes after this sleep began, so it ends it; further rings could add nothing.
     const std::uint32_t sleep = sleeping_.load(std::memory_order_seq_cst);
     doorbell_.fetch_add(1, std::memory_order_seq_cst);  // (R)
+    kill_point("doorbell.bumped");
     rung_sleep_.store(sleep, std::memory_order_relaxed);
     futex_wake_one(doorbell_);
+    kill_point("doorbell.rung");
   }
 
  private:

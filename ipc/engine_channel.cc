@@ -237,7 +237,8 @@ void EngineChannel::announce(Receiver receiver) noexcept {
 
 bool EngineChannel::has_records() const noexcept {
   return worker_.response_tail.value.load(std::memory_order_seq_cst) !=
-         engine_.response_head.value.load(std::memory_order_relaxed);
+             engine_.response_head.value.load(std::memory_order_relaxed) ||
+         sending_violated_.load(std::memory_order_relaxed);
 }
 
 std::uint64_t EngineChannel::heartbeat() const noexcept {

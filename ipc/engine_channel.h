@@ -88,7 +88,8 @@ class EngineChannel {
   void announce(Receiver receiver) noexcept;
   // How often the worker's heart has beaten; it beats only while the worker waits. Any thread.
   [[nodiscard]] std::uint64_t heartbeat() const noexcept;
-  // Whether something unread may be there: two loads. Without the token it is a hint.
+  // Whether `receive` may have something to tell, a record or a lie to a sender: three loads.
+  // Without the token it is a hint.
   [[nodiscard]] bool has_records() const noexcept;
   [[nodiscard]] const std::string& violation() const noexcept;
 

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "ipc/kill_point.h"
+
 namespace dspool::ipc {
 
 // Not FUTEX_PRIVATE: that would take the address for the word, and the sides have different ones.
@@ -14,6 +16,7 @@ FutexWait futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expec
                      std::chrono::nanoseconds limit) noexcept {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
   const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (limit - seconds).count()};
+  kill_point("sleep.waiting");
   const long result =
       ::syscall(SYS_futex, &word, FUTEX_WAIT, expected, &timeout, nullptr, std::uint32_t{0});
   return result != 0 && errno == ETIMEDOUT ? FutexWait::kTimedOut : FutexWait::kWoken;

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "ipc/kill_point.h"
+
 namespace dspool::ipc {
 
 Result<std::unique_ptr<PayloadView>> PayloadView::map(int descriptor, const PayloadPlace& place) {
@@ -16,6 +18,7 @@ Result<std::unique_ptr<PayloadView>> PayloadView::map(int descriptor, const Payl
   if (::madvise(address, mapped_bytes, MADV_DONTFORK) != 0) {
     return system_fault("cannot keep a payload from forks", errno);
   }
+  kill_point("slab.mapped");
   const auto& header = *static_cast<const PayloadHeader*>(address);
   if (header.generation != place.generation || header.bytes != place.bytes) {
     return tl::unexpected(Fault{FaultKind::kViolation, "another payload is where this one was"});

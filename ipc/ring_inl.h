@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "ipc/kill_point.h"
 #include "ipc/ring.h"
 
 namespace dspool::ipc {
@@ -49,9 +50,11 @@ std::optional<std::span<std::byte>> BasicProducer<Atomic>::try_reserve(
   if (padding != 0) {  // I3
     const auto body = static_cast<std::uint32_t>(padding - sizeof(RecordHeader));
     write_header(tail_, {.length = body, .type = kPaddingType, .flags = 0, .request_id = 0});
+    kill_point("push.padded");
   }
   reserved_ = tail_ + padding;
   reserved_length_ = length;
+  kill_point("push.reserved");
   return bytes_.subspan((reserved_ & (bytes_.size() - 1)) + sizeof(RecordHeader), length);
 }
 
@@ -61,15 +64,19 @@ void BasicProducer<Atomic>::commit(std::uint16_t type, std::uint64_t request_id,
   assert(reserved_length_ && type != kPaddingType);
   const std::uint32_t length = *reserved_length_;
   reserved_length_.reset();
+  kill_point("push.body_written");
   write_header(reserved_,
                {.length = length, .type = type, .flags = flags, .request_id = request_id});
+  kill_point("push.header_written");
   tail_ = reserved_ + ring_detail::record_bytes(length);
+  kill_point("push.committed");
 }
 
 template <template <typename> typename Atomic>
 void BasicProducer<Atomic>::publish() noexcept {
   published_tail_ = tail_;
   shared_tail_.store(tail_, std::memory_order_seq_cst);  // (P)
+  kill_point("push.published");
 }
 
 template <template <typename> typename Atomic>
@@ -117,6 +124,7 @@ std::optional<Record> BasicConsumer<Atomic>::peek() noexcept {
     if (!check_header(header, bytes_.size() - offset)) return std::nullopt;
     if (header.type != kPaddingType) {
       peeked_bytes_ = ring_detail::record_bytes(header.length);
+      kill_point("pop.peeked");
       return Record{header, bytes_.subspan(offset + sizeof header, header.length)};
     }
     head_ += ring_detail::record_bytes(header.length);  // given back with the record that follows
@@ -127,9 +135,11 @@ std::optional<Record> BasicConsumer<Atomic>::peek() noexcept {
 template <template <typename> typename Atomic>
 void BasicConsumer<Atomic>::release() noexcept {
   assert(peeked_bytes_ != 0);
+  kill_point("pop.copied");
   head_ += peeked_bytes_;
   peeked_bytes_ = 0;
   shared_head_.store(head_, std::memory_order_release);  // (C)
+  kill_point("pop.released");
 }
 
 template <template <typename> typename Atomic>

@@ -16,6 +16,7 @@
 
 #include "ipc/announcement.h"
 #include "ipc/engine_channel.h"
+#include "ipc/kill_point.h"
 
 namespace dspool::ipc {
 namespace {
@@ -84,8 +85,10 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach() {
 Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach(const Descriptors& descriptors) {
   auto segment_a = map_all(descriptors.segment_a, Access::kReadOnly);
   if (!segment_a) return tl::unexpected(segment_a.error());
+  kill_point("attach.mapped_a");
   auto segment_b = map_all(descriptors.segment_b, Access::kReadWrite);
   if (!segment_b) return tl::unexpected(segment_b.error());
+  kill_point("attach.mapped_b");
   const auto& header = *reinterpret_cast<const EngineHeader*>(segment_a->bytes().data());
   const auto checked = check_header(header, segment_a->bytes().size(), segment_b->bytes().size());
   if (!checked) return tl::unexpected(checked.error());
@@ -128,6 +131,7 @@ WorkerHeader& WorkerChannel::write_header(const EngineHeader& engine,
   header->magic = kMagic;
   header->layout_version = kLayoutVersion;
   header->epoch = engine.epoch;
+  kill_point("attach.header_written");
   return *header;
 }
 
@@ -179,6 +183,7 @@ void WorkerChannel::commit(std::uint16_t type, std::uint64_t request_id) noexcep
   if (reserved_bulk_bytes_ == 0) return responses_.commit(type, request_id);
   bulk_->commit(type, request_id);
   bulk_->publish();  // before the record that names it
+  kill_point("bulk.published");
   commit_outside(type, request_id, BodyPlace::kBulk, reserved_bulk_bytes_);
 }
 
@@ -190,6 +195,7 @@ Result<void> WorkerChannel::try_hand_over(std::uint16_t type, std::uint64_t requ
   }
   const auto sent =
       send_message(parts_.control.get(), std::as_bytes(std::span(&request_id, 1)), memfd);
+  kill_point("memfd.handed_over");
   if (sent) commit_outside(type, request_id, BodyPlace::kMemfd, bytes);
   return sent;
 }
@@ -209,6 +215,7 @@ void WorkerChannel::publish() noexcept {
   // An eventfd whose count is full is readable already.
   if (receiver == Receiver::kCaller) ::eventfd_write(parts_.caller_bell.get(), 1);
   if (receiver == Receiver::kReactor) ::eventfd_write(parts_.reactor_bell.get(), 1);
+  kill_point("bell.rung");
 }
 
 std::optional<WorkerChannel::FullRing> WorkerChannel::publish_full() noexcept {

@@ -243,7 +243,9 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
         parts_.supervisor.failed(slot, link.epoch(), std::move(letter.failure));
         break;
       case wire::MessageType::pong:
-        link.last_pong.store(letter.request_id, std::memory_order_release);
+        if (letter.request_id > link.last_pong.load(std::memory_order_relaxed)) {
+          link.last_pong.store(letter.request_id, std::memory_order_release);
+        }
         break;
       default:
         break;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -47,7 +48,14 @@ bool Link::place_state(const Request& request) {
 }
 
 bool Link::send_signal(wire::MessageType type, std::uint64_t request_id) {
-  return send_body(type, request_id, {}) == Sent::kSent;
+  const bool ping = type == wire::MessageType::ping;
+  if (ping) {  // before its answer can come
+    newest_ping_.store(std::max(newest_ping_.load(), request_id));
+    ++unanswered_pings_;
+  }
+  const bool sent = send_body(type, request_id, {}) == Sent::kSent;
+  if (ping && !sent) --unanswered_pings_;
+  return sent;
 }
 
 bool Link::send_hello(const HelloTerms& terms) {
@@ -113,22 +121,34 @@ Verified<void> Link::read(Letter& letter) {
     case wire::MessageType::ready: {
       auto ready = decode_ready(letter.body, epoch_);
       if (!ready) return tl::unexpected(std::move(ready.error()));
-      if (std::exchange(was_ready_, true)) return tl::unexpected(Violation("a second ready"));
+      if (std::exchange(has_started_, true)) return tl::unexpected(Violation("a second ready"));
       letter.ready = std::move(*ready);
       return {};
     }
     case wire::MessageType::failure: {
       auto failure = decode_failure(letter.body, epoch_);
       if (!failure) return tl::unexpected(std::move(failure.error()));
+      if (std::exchange(has_started_, true)) {
+        return tl::unexpected(Violation("a failure after it was ready, or had failed"));
+      }
       letter.failure = std::move(*failure);
       return {};
     }
     case wire::MessageType::pong:
+      if (!take_ping(letter.request_id)) return tl::unexpected(Violation("a pong to no ping"));
       return {};
     default:
       return tl::unexpected(
           fmt::format("a record of the unknown type {}", static_cast<unsigned>(letter.type)));
   }
+}
+
+// Whether a pong can be the answer to a ping that has none yet. Pings are sent one at a time, but
+// not always in the order of their ids.
+bool Link::take_ping(std::uint64_t id) noexcept {
+  if (unanswered_pings_.load() == 0 || id > newest_ping_.load()) return false;
+  --unanswered_pings_;
+  return true;
 }
 
 void Link::set_violation(std::string what) {

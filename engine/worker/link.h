@@ -76,7 +76,7 @@ class Link {
   std::uint32_t silent_looks = 0;  // in which it had no work, and its heart did not beat
 
   // ---- answers to pings ----
-  std::atomic<std::uint64_t> last_pong{0};  // the id of the last ping that was answered
+  std::atomic<std::uint64_t> last_pong{0};  // the newest ping that was answered
 
  private:
   Sent send_body(wire::MessageType type, std::uint64_t request_id, std::span<const std::byte> body,
@@ -84,6 +84,7 @@ class Link {
   bool place_state(const Request& request);
   [[nodiscard]] bool hand_over(const ipc::Payload* payload) const;
   Verified<void> read(Letter& letter);
+  [[nodiscard]] bool take_ping(std::uint64_t id) noexcept;
 
   std::uint32_t slot_;
   std::string name_;
@@ -92,7 +93,9 @@ class Link {
   ipc::PayloadStore& payloads_;
   RequestEncoder encoder_;
   bool ring_due_ = false;
-  bool was_ready_ = false;
+  std::atomic<std::uint64_t> newest_ping_{0};
+  std::atomic<std::uint32_t> unanswered_pings_{0};
+  bool has_started_ = false;  // it said that it is ready, or why it will never be
   std::vector<Letter> letters_;
   std::atomic<bool> violated_{false};
   std::string violation_;

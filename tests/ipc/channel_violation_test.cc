@@ -78,7 +78,9 @@ TEST_F(ChannelViolationTest, IsAHeadThatLiesToTheSender) {
   write_header();
   worker_.request_head.value.store(1 << 30);
   EXPECT_EQ(engine_->receive(header_, body_), EngineChannel::Received::kNothing);
+  EXPECT_FALSE(engine_->has_records());
   while (push(*engine_, 1, {})) continue;
+  EXPECT_TRUE(engine_->has_records()) << "or nobody would look";
   expect_violation("request ring");
 }
 

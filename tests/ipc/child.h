@@ -40,9 +40,11 @@ inline std::string read_text(int descriptor, bool one_line = false) {
 // Watches a process that is not our child.
 inline FileDescriptor watch(const std::string& pid) { return open_pidfd(std::stoi(pid)); }
 
-// The test peer, built beside the tests.
-inline std::string echo_peer_path() {
-  return std::filesystem::read_symlink("/proc/self/exe").replace_filename("echo_peer").string();
+// The path of a program that is built beside the tests.
+inline std::string beside_this_program(const char* name) {
+  return std::filesystem::read_symlink("/proc/self/exe").replace_filename(name).string();
 }
+
+inline std::string echo_peer_path() { return beside_this_program("echo_peer"); }
 
 }  // namespace dspool::ipc

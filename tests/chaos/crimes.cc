@@ -1,0 +1,244 @@
+// What a worker is replaced for.
+#include <flatbuffers/flexbuffers.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bit>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "tests/chaos/hostility.h"
+
+namespace dspool::chaos {
+namespace {
+
+using wire::MessageType;
+using wire::Status;
+
+// Beyond every request that an engine will ever send in a test.
+constexpr std::uint64_t kNobodysId = std::uint64_t{1} << 60;
+
+flatbuffers::Offset<wire::ErrorReport> report_of(flatbuffers::FlatBufferBuilder& builder,
+                                                 const char* category) {
+  const auto name = builder.CreateString(category);
+  const auto message = builder.CreateString(std::string(1000, 'x'));
+  return wire::CreateErrorReport(builder, name, builder.CreateString("forged"), message);
+}
+
+flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> forged_result(
+    flatbuffers::FlatBufferBuilder& builder) {
+  flexbuffers::Builder value;
+  value.String("forged");
+  value.Finish();
+  builder.ForceVectorAlignment(value.GetSize(), sizeof(std::uint8_t), ipc::kValueAlignment);
+  return builder.CreateVector(value.GetBuffer());
+}
+
+}  // namespace
+
+// Those of weight 1 are seen by deadlines only, which takes a second or two.
+std::span<const Hostility::Act> Hostility::crimes() {
+  static constexpr Act kCrimes[] = {
+      {"scribble", &Hostility::scribble},
+      {"lie about the tail", &Hostility::lie_about_the_tail},
+      {"lie about the head", &Hostility::lie_about_the_head},
+      {"change lengths", &Hostility::change_lengths},
+      {"forge an answer", &Hostility::forge_an_answer, 32},
+      {"answer twice", &Hostility::answer_twice},
+      {"send answers nobody asked for", &Hostility::send_answers_nobody_asked_for},
+      {"send garbled answers", &Hostility::send_garbled_answers, 16},
+      {"send unknown types", &Hostility::send_unknown_types},
+      {"send pongs for ever", &Hostility::send_pongs_for_ever},
+      {"be ready again", &Hostility::be_ready_again},
+      {"fail after all", &Hostility::fail_after_all},
+      {"punch a hole", &Hostility::punch_a_hole},
+      {"die", &Hostility::die},
+      {"hang", &Hostility::hang, 1},
+      {"stop", &Hostility::stop, 1},
+  };
+  return kCrimes;
+}
+
+template <typename Step>
+void Hostility::for_ever(Step step) {
+  while (true) step();
+}
+
+// ---- with the shared memory ----
+
+void Hostility::scribble() {
+  wait_until_read();
+  const auto bytes = raw_.bytes();
+  for_ever([&] {
+    const auto words = std::span(reinterpret_cast<std::uint64_t*>(bytes.data()), bytes.size() / 8);
+    for (std::uint64_t& word : words) word = any_number();
+    ring();
+  });
+}
+
+void Hostility::lie_about_the_tail() {
+  wait_until_read();
+  auto& tail = raw_.mine().response_tail.value;
+  const std::uint64_t truth = tail.load();
+  for_ever([&] {
+    tail.store(truth + any_number());
+    ring();
+    tail.store(truth);
+  });
+}
+
+void Hostility::lie_about_the_head() {
+  auto& head = raw_.mine().request_head.value;
+  while (serve(1)) head.store(head.load() + any_number());
+}
+
+// Publishes records whose headers change while they are read.
+void Hostility::change_lengths() {
+  wait_until_read();
+  auto& tail = raw_.mine().response_tail.value;
+  const auto ring_words = raw_.ring();
+  const std::uint64_t truth = tail.load();
+  std::uint64_t& header = ring_words[truth / 8 % ring_words.size()];
+  constexpr auto kResponse = std::uint64_t{static_cast<std::uint16_t>(MessageType::response)};
+  header = kResponse << 32 | 48;
+  tail.store(truth + 64);
+  ring();
+  for_ever([&] { header = kResponse << 32 | (below(2) == 0 ? below(256) : any_number()); });
+}
+
+// The engine reads zeros, which the kernel has to find a page for.
+void Hostility::punch_a_hole() {
+  wait_until_read();
+  const auto bytes = raw_.bytes();
+  ::madvise(bytes.data(), bytes.size(), MADV_REMOVE);
+  for_ever([&] {
+    raw_.mine().response_tail.value.store(any_number());
+    ring();
+  });
+}
+
+// ---- with records ----
+
+void Hostility::forge_an_answer() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  const wire::Request& request = pending->request();
+  const std::uint32_t attempt = request.attempt();
+  const std::uint64_t epoch = worker_.epoch();
+  const std::uint64_t kind = below(10);
+  std::uint64_t id = pending->id;
+  flatbuffers::FlatBufferBuilder builder;
+  const auto report = report_of(builder, "forgery");
+  const auto forged = forged_result(builder);  // would be noticed, were it believed
+  flatbuffers::Offset<wire::Response> answer;
+  switch (kind) {
+    case 0:
+      answer = wire::CreateResponse(builder, epoch + 1, attempt, Status::ok, forged);
+      break;
+    case 1:
+      answer = wire::CreateResponse(builder, epoch, attempt + 1, Status::ok, forged);
+      break;
+    case 2:
+      answer = wire::CreateResponse(builder, epoch, attempt, Status::cancelled);
+      break;
+    case 3:
+      answer = wire::CreateResponse(builder, epoch, attempt, Status::error);
+      break;
+    case 4:
+      answer = wire::CreateResponse(builder, epoch, attempt, static_cast<Status>(77));
+      break;
+    case 5:
+      answer = wire::CreateResponse(builder, epoch, attempt, Status::error, 0, 0, report);
+      break;
+    case 6:
+      answer = wire::CreateResponse(builder, epoch, attempt, Status::ok);
+      break;
+    default:
+      answer = wire::CreateResponse(builder, epoch, attempt, Status::ok, forged);
+      id |= kNobodysId;
+  }
+  builder.Finish(answer);
+  worker_.send(MessageType::response, id, builder);
+  hang();
+}
+
+void Hostility::answer_twice() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  worker_.answer(*pending);
+  for_ever([&] { worker_.answer(*pending); });
+}
+
+void Hostility::send_answers_nobody_asked_for() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  auto& answer = worker_.build_answer(*pending);
+  for_ever([&] { worker_.send(MessageType::response, random_() | kNobodysId, answer); });
+}
+
+// Bits are flipped and ends cut off, under ids that nobody waits for.
+void Hostility::send_garbled_answers() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  auto& builder = worker_.build_answer(*pending);
+  const std::vector<std::uint8_t> truth(builder.GetBufferPointer(),
+                                        builder.GetBufferPointer() + builder.GetSize());
+  for_ever([&] {
+    std::vector<std::uint8_t> garbled = truth;
+    for (std::uint64_t flips = below(8); flips != 0; --flips) {
+      garbled[below(garbled.size())] ^= static_cast<std::uint8_t>(1U << below(8));
+    }
+    if (below(2) == 0) garbled.resize(below(garbled.size()));
+    worker_.send(MessageType::response, random_() | kNobodysId, garbled.data(), garbled.size());
+  });
+}
+
+void Hostility::send_unknown_types() {
+  for_ever([&] {
+    const auto type = static_cast<MessageType>(1 + below(1000));
+    worker_.send(type, random_() | kNobodysId, "garbage", sizeof "garbage");
+  });
+}
+
+void Hostility::send_pongs_for_ever() {
+  for_ever([&] { worker_.send(MessageType::pong, any_number(), nullptr, 0); });
+}
+
+void Hostility::be_ready_again() {
+  for_ever([&] { worker_.send_ready(); });
+}
+
+void Hostility::fail_after_all() {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto report = report_of(builder, "python");
+  builder.Finish(wire::CreateFailure(builder, worker_.epoch(), report));
+  for_ever([&] { worker_.send(MessageType::failure, 0, builder); });
+}
+
+// ---- with its life ----
+
+void Hostility::die() {
+  switch (below(4)) {
+    case 0:
+      ::_exit(3);
+    case 1:
+      std::abort();
+    case 2:
+      ::raise(SIGSEGV);
+      break;
+    default:
+      ::raise(SIGKILL);
+  }
+}
+
+void Hostility::hang() {
+  for_ever([] { ::pause(); });
+}
+
+void Hostility::stop() {
+  for_ever([] { ::raise(SIGSTOP); });
+}
+
+}  // namespace dspool::chaos
