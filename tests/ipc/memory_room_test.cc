@@ -118,7 +118,7 @@ TEST_F(MemoryRoomTest, SaysHowMuchWasAskedAndHowMuchThereIs) {
   const auto fits = check_memory_room(11 * kMiB + 1, {10 * kMiB + 5, "MemAvailable"});
   ASSERT_FALSE(fits);
   EXPECT_EQ(fits.error().kind, FaultKind::kNoMemory);
-  EXPECT_THAT(fits.error().what, HasSubstr("asks for 12 MiB"));
+  EXPECT_THAT(fits.error().what, HasSubstr("12 MiB of shared memory are asked for"));
   EXPECT_THAT(fits.error().what, HasSubstr("10 MiB are available (MemAvailable)"));
   EXPECT_TRUE(check_memory_room(10 * kMiB, {10 * kMiB, "MemAvailable"}));
 }
@@ -128,7 +128,7 @@ TEST_F(MemoryRoomTest, RefusesAChannelThatTheMachineCannotHold) {
       1, {.request_bytes = std::size_t{1} << 40, .response_bytes = std::size_t{1} << 20});
   ASSERT_FALSE(channel);
   EXPECT_EQ(channel.error().kind, FaultKind::kNoMemory);
-  EXPECT_THAT(channel.error().what, HasSubstr("asks for 1048578 MiB"));
+  EXPECT_THAT(channel.error().what, HasSubstr("1048578 MiB of shared memory are asked for"));
 }
 
 TEST_F(MemoryRoomTest, RefusesSizesWhoseSumOverflows) {

@@ -73,7 +73,8 @@ SteppedPeer::SteppedPeer(EngineChannel& engine) {
          .segment_b = ends[1].first,
          .control = ends[2].first,
          .caller_bell = ends[3].first,
-         .reactor_bell = ends[4].first},
+         .reactor_bell = ends[4].first,
+         .slab = -1},
         parent);
   }
   pidfd_ = open_pidfd(pid_);

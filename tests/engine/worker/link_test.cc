@@ -40,7 +40,8 @@ class LinkTest : public testing::Test {
   static constexpr std::uint64_t kEpoch = 7;
 
   ipc::ChannelPair pair_ = ipc::make_channel_pair(kEpoch);
-  Link link_{0, "worker-0", kEpoch, std::move(pair_.engine)};
+  std::unique_ptr<ipc::PayloadStore> payloads_ = ipc::PayloadStore::create(0).value();
+  Link link_{0, "worker-0", kEpoch, std::move(pair_.engine), *payloads_};
 };
 
 TEST_F(LinkTest, TakesOnePongForEachPing) {
