@@ -26,7 +26,7 @@ constexpr bool lies_in_slab(std::uint64_t request_id) { return request_id == 5; 
 
 class Conversation {
  public:
-  static constexpr std::uint64_t kRequests = 7;
+  static constexpr std::uint64_t kRequests = 9;
 
   [[nodiscard]] static ChannelSizes sizes(const PayloadStore& payloads) {
     return {.request_bytes = kMinRingBytes,
