@@ -51,12 +51,17 @@ Left kill_after(int steps) {
   return left;
 }
 
-TEST(SingleStepTest, AWorkerKilledAfterAnyInstructionLeavesAWholeAnswerOrNone) {
+// Every so-many-th instruction: the tests share the work.
+constexpr int kShares = 4;
+
+class SingleStepTest : public testing::TestWithParam<int> {};
+
+TEST_P(SingleStepTest, AWorkerKilledAfterAnyInstructionLeavesAWholeAnswerOrNone) {
   if (const char* why = SteppedPeer::refused()) GTEST_SKIP() << why;
   const test::HeldResources before = test::held_resources();
   std::optional<int> answered_at;
-  int steps = 0;
-  for (bool ended = false; !ended && !HasFailure(); ++steps) {
+  int steps = GetParam();
+  for (bool ended = false; !ended && !HasFailure(); steps += kShares) {
     SCOPED_TRACE("killed after step " + std::to_string(steps));
     const Left left = kill_after(steps);
     ended = left.ended;
@@ -68,6 +73,8 @@ TEST(SingleStepTest, AWorkerKilledAfterAnyInstructionLeavesAWholeAnswerOrNone) {
   std::cout << steps << " instructions; the answer is there from " << answered_at.value_or(0)
             << '\n';
 }
+
+INSTANTIATE_TEST_SUITE_P(Share, SingleStepTest, testing::Range(0, kShares));
 
 }  // namespace
 }  // namespace dspool::ipc
