@@ -105,4 +105,9 @@ void CountingWorker::send(wire::MessageType type, std::uint64_t id, const void* 
   channel_.publish();
 }
 
+void CountingWorker::hand_over(std::uint64_t id, int descriptor, std::uint64_t bytes) {
+  constexpr auto kResponse = static_cast<std::uint16_t>(wire::MessageType::response);
+  if (channel_.try_hand_over(kResponse, id, descriptor, bytes)) channel_.publish();
+}
+
 }  // namespace dspool::chaos

@@ -43,6 +43,8 @@ class CountingWorker {
   void send(wire::MessageType type, std::uint64_t id, flatbuffers::FlatBufferBuilder& builder) {
     send(type, id, builder.GetBufferPointer(), builder.GetSize());
   }
+  // A record whose body is said to be in the descriptor; published.
+  void hand_over(std::uint64_t id, int descriptor, std::uint64_t bytes);
   void send_ready();
   [[nodiscard]] std::uint64_t epoch() const { return channel_.epoch(); }
 

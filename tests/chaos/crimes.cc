@@ -3,12 +3,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <thread>
 
+#include "ipc/sealed_bytes.h"
 #include "tests/chaos/hostility.h"
 
 namespace dspool::chaos {
@@ -53,6 +55,8 @@ std::span<const Hostility::Act> Hostility::crimes() {
       {"send pongs for ever", &Hostility::send_pongs_for_ever},
       {"be ready again", &Hostility::be_ready_again},
       {"fail after all", &Hostility::fail_after_all},
+      {"name bodies elsewhere", &Hostility::name_bodies_elsewhere, 16},
+      {"hand over anything", &Hostility::hand_over_anything, 16},
       {"punch a hole", &Hostility::punch_a_hole},
       {"die", &Hostility::die},
       {"hang", &Hostility::hang, 1},
@@ -119,6 +123,25 @@ void Hostility::punch_a_hole() {
   });
 }
 
+// A record whose body is said to be in the bulk ring, in a memfd, or nowhere.
+void Hostility::name_bodies_elsewhere() {
+  wait_until_read();
+  auto& tail = raw_.mine().response_tail.value;
+  const auto ring_words = raw_.ring();
+  const std::uint64_t at = tail.load() / 8;
+  const auto word = [&](std::uint64_t i) -> std::uint64_t& {
+    return ring_words[(at + i) % ring_words.size()];
+  };
+  constexpr auto kResponse = std::uint64_t{static_cast<std::uint16_t>(MessageType::response)};
+  word(0) = (1 + below(3)) << 48 | kResponse << 32 | sizeof(ipc::OutsideBody);
+  word(1) = any_number();
+  word(2) = below(2) == 0 ? below(1 << 20) : any_number();
+  if (below(2) == 0) raw_.mine().bulk_tail.value.store(any_number());
+  tail.store(at * 8 + 32);
+  ring();
+  hang();
+}
+
 // ---- with records ----
 
 void Hostility::forge_an_answer() {
@@ -161,6 +184,34 @@ void Hostility::forge_an_answer() {
   }
   builder.Finish(answer);
   worker_.send(MessageType::response, id, builder);
+  hang();
+}
+
+// A body in a descriptor that is none, or that holds garbage, or other than it is said to.
+void Hostility::hand_over_anything() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  constexpr std::uint64_t kBytes = 1 << 20;
+  const std::vector<std::byte> garbage(kBytes, std::byte{0x5a});
+  const auto sealed = ipc::seal_copy(std::array{std::span<const std::byte>(garbage)}).value();
+  const ipc::FileDescriptor open(::memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (::ftruncate(open.get(), kBytes) != 0) std::abort();
+  switch (below(5)) {
+    case 0:
+      worker_.hand_over(pending->id, sealed.get(), kBytes);
+      break;
+    case 1:
+      worker_.hand_over(pending->id, sealed.get(), any_number());
+      break;
+    case 2:
+      worker_.hand_over(pending->id, open.get(), kBytes);
+      break;
+    case 3:
+      worker_.hand_over(pending->id, RawChannel::kControl, kBytes);
+      break;
+    default:
+      worker_.hand_over(pending->id, -1, kBytes);
+  }
   hang();
 }
 

@@ -154,6 +154,7 @@ class HostileWorkerTest : public testing::Test {
     config.worker.adapter = "hostile:seed_" + std::to_string(seed_);
     config.worker.python = DSPOOL_HOSTILE_WORKER;
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;
+    config.worker.slab_bytes = WorkerConfig::kLeastRingBytes;
     config.worker.cancel_grace = milliseconds(200);
     engine_ = Engine::start(config).value();
     ASSERT_TRUE(engine_->wait_until_ready(kPatience));
@@ -198,7 +199,7 @@ TEST_F(HostileWorkerTest, HarmsNobodyButItself) {
   const std::uint64_t honest = epochs().front();
   call_for(seconds(2));  // what libraries allocate once is allocated
   const test::HeldResources before = held_when_quiet();
-  EXPECT_EQ(before.mappings, 2 * kWorkers);
+  EXPECT_EQ(before.mappings, 2 * kWorkers + 1) << "of each worker, and the pool's slab";
   const std::size_t kib_before = private_kib();
 
   call_for(soak_time());

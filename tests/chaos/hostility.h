@@ -63,6 +63,8 @@ class Hostility {
   void be_ready_again();
   void fail_after_all();
   void punch_a_hole();
+  void name_bodies_elsewhere();
+  void hand_over_anything();
   void die();
   void hang();
   void stop();

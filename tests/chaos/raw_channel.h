@@ -35,7 +35,7 @@ class RawChannel {
   [[nodiscard]] std::span<std::byte> bytes() { return b_.bytes(); }
   // The response ring, as 8-byte words: headers begin at even ones.
   [[nodiscard]] std::span<std::uint64_t> ring() {
-    const auto bytes = b_.bytes().subspan(ipc::kRingOffset);
+    const auto bytes = b_.bytes().subspan(ipc::kRingOffset, engine().response_bytes);
     return {reinterpret_cast<std::uint64_t*>(bytes.data()), bytes.size() / sizeof(std::uint64_t)};
   }
 

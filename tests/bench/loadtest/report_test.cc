@@ -28,7 +28,7 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_THAT(json, Not(HasSubstr("\n")));
   const Result<Value> value = Value::parse_json(json);
   ASSERT_TRUE(value) << value.error().message;
-  EXPECT_EQ(value->size(), 13U);
+  EXPECT_EQ(value->size(), 14U);
   EXPECT_EQ((*value)["total_operations"].as_int64(), 4);
   EXPECT_EQ((*value)["successes"].as_int64(), 3);
   EXPECT_EQ((*value)["failures"].as_int64(), 1);
@@ -46,6 +46,7 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_EQ((*value)["duplicated"].as_int64(), 2);
   EXPECT_EQ((*value)["out_of_order"].as_int64(), 3);
   EXPECT_EQ((*value)["crossed"].as_int64(), 4);
+  EXPECT_EQ((*value)["damaged"].as_int64(), 0);
   EXPECT_EQ((*value)["worker_restarts"].as_int64(), 5);
 }
 
