@@ -56,8 +56,10 @@ Result<void> BareWorker::spawn(Waiting waiting) {
 }
 
 Result<void> BareWorker::say_hello() {
-  const auto hello =
-      worker::encode_hello(kEpoch, "bare", {.max_in_flight = 1, .session_cache = kOutstanding});
+  const auto hello = worker::encode_hello(kEpoch, "bare",
+                                          {.max_in_flight = 1,
+                                           .session_cache = kOutstanding,
+                                           .max_payload_bytes = ipc::kValueLimitBytes});
   const auto place = channel_->try_reserve(static_cast<std::uint32_t>(hello.size()));
   if (!place) return cannot_start("an empty ring has no room for a hello");
   std::memcpy(place->data(), hello.data(), hello.size());
