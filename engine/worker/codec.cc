@@ -129,6 +129,7 @@ Verified<void> decode_delta(const wire::Delta& wire, std::size_t record_bytes,
 }  // namespace
 
 std::span<const std::byte> RequestEncoder::encode(const Request& request) {
+  if (builder_.GetSize() > ipc::kInlineLimitBytes) builder_.Reset();  // it held a long state
   builder_.Clear();
   const ipc::Payload* const long_args =
       request.pins != nullptr ? request.pins->args.get() : nullptr;
