@@ -20,16 +20,16 @@ namespace dspool::bench {
 namespace {
 
 constexpr std::size_t kPairs = 4;
-constexpr benchmark::IterationCount kBatch = 4'096;
-constexpr int kWarmUp = 500;
+constexpr benchmark::IterationCount kRoundTrips = 4'096;
+constexpr int kFirstRoundTrips = 500;
 
-using Call = std::function<bool()>;  // one round trip; false: it failed
+using RoundTrip = std::function<bool()>;  // false: it failed
 
 // Each of the pairs makes a quarter of the calls, in a thread of its own that lives as long as what
 // `make_call` returns.
 class Pairs {
  public:
-  explicit Pairs(std::function<Call(std::size_t)> make_call) {
+  explicit Pairs(const std::function<RoundTrip(std::size_t)>& make_call) {
     for (std::size_t pair = 0; pair < kPairs; ++pair) {
       threads_.emplace_back([this, make_call, pair] { serve(make_call(pair), pair); });
     }
@@ -62,7 +62,7 @@ class Pairs {
     round_.notify_all();
   }
 
-  void serve(const Call& call, std::size_t pair) {
+  void serve(const RoundTrip& call, std::size_t pair) {
     if (!call) failed_ = true;
     for (std::uint64_t round = 0;; ++round) {
       round_.wait(round);
@@ -89,10 +89,10 @@ class Pairs {
 };
 
 void measure(benchmark::State& state, Pairs& pairs) {
-  if (!pairs.run(kWarmUp)) return state.SkipWithError("a call failed while warming up");
-  Latencies latencies(state, kBatch);
-  while (state.KeepRunningBatch(kBatch)) {
-    if (!pairs.run(kBatch / kPairs)) state.SkipWithError("a call failed");
+  if (!pairs.run(kFirstRoundTrips)) return state.SkipWithError("a call failed while warming up");
+  Latencies latencies(state, kRoundTrips);
+  while (state.KeepRunningBatch(kRoundTrips)) {
+    if (!pairs.run(kRoundTrips / kPairs)) state.SkipWithError("a call failed");
     for (std::size_t pair = 0; pair < kPairs; ++pair) {
       for (const auto latency : pairs.latencies(pair)) latencies.record(latency);
     }
@@ -102,7 +102,7 @@ void measure(benchmark::State& state, Pairs& pairs) {
 
 void BM_Floor_Oversubscribed(benchmark::State& state) {
   const Value args = five_fields();
-  Pairs pairs([&args](std::size_t pair) -> Call {
+  Pairs pairs([&args](std::size_t pair) -> RoundTrip {
     auto started = BareWorker::start(Waiting::kSpin);
     if (!started) return {};
     return [&args, session = session_name(pair),
@@ -127,7 +127,7 @@ void BM_Oversubscribed(benchmark::State& state) {
     return state.SkipWithError("the workers are not ready");
   }
   const Value args = five_fields();
-  Pairs pairs([&](std::size_t pair) -> Call {
+  Pairs pairs([&](std::size_t pair) -> RoundTrip {
     return [&args, &pool = **engine, session = session_name(pair)] {
       return pool.execute_in_session(session, "echo", args).has_value();
     };

@@ -16,7 +16,7 @@
 namespace dspool::bench {
 namespace {
 
-constexpr int kWarmUp = 20;
+constexpr int kFirstPayloads = 20;
 
 void lengths(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgName("bytes")->Arg(65'536)->Arg(1'048'576)->Arg(16'777'216)->UseRealTime();
@@ -37,7 +37,7 @@ void BM_LargePayload(benchmark::State& state) {
     if (!answer) state.SkipWithError(answer.error().describe().c_str());
     return answer && answer->value.as_int64() == state.range(0);
   };
-  for (int i = 0; i < kWarmUp && call(); ++i) continue;
+  for (int i = 0; i < kFirstPayloads && call(); ++i) continue;
   Latencies latencies(state);
   for (auto _ : state) {
     const auto before = Latencies::Clock::now();

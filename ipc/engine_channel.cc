@@ -216,7 +216,8 @@ std::string EngineChannel::copy_bulk(const RecordHeader& header, std::uint64_t c
   return {};
 }
 
-std::string EngineChannel::copy_memfd(std::uint64_t claimed_bytes, std::vector<std::byte>& body) {
+std::string EngineChannel::copy_memfd(std::uint64_t claimed_bytes,
+                                      std::vector<std::byte>& body) const {
   const auto message = receive_message(parts_.control.get(), false);
   if (!message || !message->descriptor.is_open()) return "a body whose memfd did not come";
   const auto read = read_sealed(message->descriptor.get(), claimed_bytes, body);

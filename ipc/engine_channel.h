@@ -116,7 +116,7 @@ class EngineChannel {
   std::string copy_body(const Record& record, std::vector<std::byte>& body);
   std::string copy_bulk(const RecordHeader& header, std::uint64_t claimed_bytes,
                         std::vector<std::byte>& body);
-  std::string copy_memfd(std::uint64_t claimed_bytes, std::vector<std::byte>& body);
+  std::string copy_memfd(std::uint64_t claimed_bytes, std::vector<std::byte>& body) const;
 
   Parts parts_;
   const std::uint64_t epoch_;

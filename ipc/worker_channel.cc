@@ -193,8 +193,7 @@ Result<void> WorkerChannel::try_hand_over(std::uint16_t type, std::uint64_t requ
   if (!responses_.try_reserve(sizeof(OutsideBody))) {
     return tl::unexpected(Fault{FaultKind::kFull, "the response ring is full"});
   }
-  const auto sent =
-      send_message(parts_.control.get(), std::as_bytes(std::span(&request_id, 1)), memfd);
+  auto sent = send_message(parts_.control.get(), std::as_bytes(std::span(&request_id, 1)), memfd);
   kill_point("memfd.handed_over");
   if (sent) commit_outside(type, request_id, BodyPlace::kMemfd, bytes);
   return sent;

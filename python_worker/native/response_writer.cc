@@ -12,7 +12,7 @@
 namespace dspool::python {
 namespace {
 
-constexpr std::size_t kKeptBytes = std::size_t{1} << 20;  // from one answer to the next
+constexpr std::size_t kKeptAnswerBytes = std::size_t{1} << 20;  // from one answer to the next
 
 ErrorReport too_large(std::size_t size, std::size_t limit) {
   return {.category = "communication",
@@ -73,7 +73,7 @@ ResponseWriter::Sent ResponseWriter::send(const Ticket& ticket, wire::ResponseBu
   if (bytes.size() > 2 * max_bytes_ + ipc::kInlineLimitBytes) {
     return refuse(ticket, too_large(bytes.size(), max_bytes_));
   }
-  const bool is_long = bytes.size() > kKeptBytes;
+  const bool is_long = bytes.size() > kKeptAnswerBytes;
   const Sent sent = bytes.size() <= channel_.longest_in_rings()
                         ? send_bytes(wire::MessageType::response, ticket.request_id, bytes)
                         : send_sealed(ticket, bytes);
@@ -81,7 +81,7 @@ ResponseWriter::Sent ResponseWriter::send(const Ticket& ticket, wire::ResponseBu
   return sent;
 }
 
-ResponseWriter::Sent ResponseWriter::refuse(const Ticket& ticket, ErrorReport report) {
+ResponseWriter::Sent ResponseWriter::refuse(const Ticket& ticket, const ErrorReport& report) {
   const Sent sent = error(ticket, report, 0);
   return sent == Sent::kSent ? Sent::kRefused : sent;
 }

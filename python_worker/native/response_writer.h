@@ -47,7 +47,7 @@ class ResponseWriter {
   Sent bare(const Ticket& ticket, wire::Status status);
   Sent send(const Ticket& ticket, wire::ResponseBuilder& response);
   Sent send_sealed(const Ticket& ticket, std::span<const std::uint8_t> bytes);
-  Sent refuse(const Ticket& ticket, ErrorReport report);
+  Sent refuse(const Ticket& ticket, const ErrorReport& report);
   [[nodiscard]] bool wait_for_room();
   Sent send_bytes(wire::MessageType type, std::uint64_t request_id,
                   std::span<const std::uint8_t> bytes);

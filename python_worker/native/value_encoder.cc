@@ -9,7 +9,7 @@ namespace dspool::python {
 namespace {
 
 constexpr std::size_t kInitialBytes = 1024;
-constexpr std::size_t kKeptBytes = std::size_t{1} << 20;  // from one value to the next
+constexpr std::size_t kKeptValueBytes = std::size_t{1} << 20;  // from one value to the next
 constexpr std::size_t kLongestPathBytes = 256;
 // The engine bounds how much larger a value is to walk than to send, so long keys are not shared.
 constexpr std::size_t kLongestSharedKeyBytes = 64;
@@ -31,7 +31,7 @@ std::string member_step(std::string_view key) {
 }  // namespace
 
 bool ValueEncoder::encode(PyObject* value) {
-  if (!builder_ || last_bytes_ > kKeptBytes) {
+  if (!builder_ || last_bytes_ > kKeptValueBytes) {
     builder_.emplace(kInitialBytes, flexbuffers::BUILDER_FLAG_NONE);
   }
   builder_->Clear();

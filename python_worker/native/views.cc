@@ -62,9 +62,9 @@ PyObject* Views::export_bytes(std::span<const std::uint8_t> bytes) const {
     return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()),
                                      static_cast<Py_ssize_t>(bytes.size()));
   }
-  static PyTypeObject* const type = make_exporter_type();
-  if (type == nullptr) return nullptr;
-  PyObject* const self = type->tp_alloc(type, 0);
+  static PyTypeObject* const kType = make_exporter_type();
+  if (kType == nullptr) return nullptr;
+  PyObject* const self = kType->tp_alloc(kType, 0);
   if (self == nullptr) return nullptr;
   Exporter& exporter = exporter_of(self);
   new (&exporter.payload) std::shared_ptr<ipc::PayloadView>(payload_);

@@ -2,11 +2,11 @@
 #include <gmock/gmock.h>
 
 #include <boost/crc.hpp>
-#include <filesystem>
 #include <random>
 #include <thread>
 
 #include "tests/e2e/pool.h"
+#include "tests/support/held_resources.h"
 
 namespace dspool {
 namespace {
@@ -24,11 +24,6 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
   boost::crc_32_type sum;
   sum.process_bytes(bytes.data(), bytes.size());
   return sum.checksum();
-}
-
-std::size_t open_descriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 class PayloadTest : public testing::Test {
@@ -139,7 +134,7 @@ TEST_F(PayloadTest, ADeathTakesNothingAndLeavesNothing) {
   start(std::size_t{1} << 20);
   const Value args{{"data", random_bytes(std::size_t{5} << 20, 1)}};  // a memfd
   call("length", args);
-  const std::size_t before = open_descriptors();
+  const auto before = test::held_resources().descriptors;
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(error_of("die", args).code, "worker_lost");
     ASSERT_TRUE(engine_->wait_until_ready(test::kPatience));
@@ -147,10 +142,11 @@ TEST_F(PayloadTest, ADeathTakesNothingAndLeavesNothing) {
   }
   // The last of the dead is buried while its place is filled already.
   const auto patience_ends = std::chrono::steady_clock::now() + test::kPatience;
-  while (open_descriptors() != before && std::chrono::steady_clock::now() < patience_ends) {
+  while (test::held_resources().descriptors != before &&
+         std::chrono::steady_clock::now() < patience_ends) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_EQ(test::held_resources().descriptors, before);
 }
 
 TEST_F(PayloadTest, ManyAtOnceShareTheSlab) {

@@ -12,6 +12,7 @@
 #include "ipc/memfd.h"
 #include "ipc/sealed_bytes.h"
 #include "tests/ipc/channel_pair.h"
+#include "tests/ipc/pattern.h"
 
 namespace dspool::ipc {
 namespace {
@@ -23,12 +24,6 @@ constexpr ChannelSizes kWithBulk{.request_bytes = kMinRingBytes,
                                  .response_bytes = kMinRingBytes,
                                  .bulk_bytes = 2 * kMinRingBytes,
                                  .longest_answer_bytes = 4 << 20};
-
-std::vector<std::byte> pattern(std::size_t bytes, std::uint64_t seed) {
-  std::vector<std::byte> body(bytes);
-  for (std::size_t i = 0; i < bytes; ++i) body[i] = static_cast<std::byte>(i * 31 + seed);
-  return body;
-}
 
 Result<FileDescriptor> sealed(std::span<const std::byte> body) {
   return seal_copy(std::array{body});

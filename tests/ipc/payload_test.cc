@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "ipc/payload_view.h"
+#include "tests/ipc/pattern.h"
 #include "tests/support/seed.h"
 
 namespace dspool::ipc {
@@ -17,12 +18,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr std::size_t kSlabBytes = std::size_t{1} << 20;
-
-std::vector<std::byte> pattern(std::size_t bytes, std::size_t seed) {
-  std::vector<std::byte> body(bytes);
-  for (std::size_t i = 0; i < bytes; ++i) body[i] = static_cast<std::byte>(i * 7 + seed);
-  return body;
-}
 
 class PayloadTest : public testing::Test {
  protected:
