@@ -218,14 +218,19 @@ TEST(WorkerSessionTest, AFailedCommandIsRolledBack) {
   }
 }
 
+// Reads the field n of the session s at version 1, and brings it along.
+Call read_of_n() {
+  return {.command = "read",
+          .args = key_args("n"),
+          .session = "s",
+          .version = 1,
+          .state_id = 1,
+          .state = {{{"n", number(1)}}}};
+}
+
 TEST(WorkerSessionTest, AFailedCommandThatTouchedNothingLeavesTheSessionWarm) {
   WorkerHarness worker;
-  Call read{.command = "read",
-            .args = key_args("n"),
-            .session = "s",
-            .version = 1,
-            .state_id = 1,
-            .state = {{{"n", number(1)}}}};
+  Call read = read_of_n();
   worker.call(read);
   worker.call(Call{.command = "refuse", .session = "s", .version = 1, .state_id = 1});
   read.state.reset();
@@ -234,12 +239,7 @@ TEST(WorkerSessionTest, AFailedCommandThatTouchedNothingLeavesTheSessionWarm) {
 
 TEST(WorkerSessionTest, ACancelledRequestLeavesTheSessionWarm) {
   WorkerHarness worker;
-  Call read{.command = "read",
-            .args = key_args("n"),
-            .session = "s",
-            .version = 1,
-            .state_id = 1,
-            .state = {{{"n", number(1)}}}};
+  Call read = read_of_n();
   worker.call(read);
   const Call expired{.command = "put",
                      .args = value_args("n", 2),
