@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -52,7 +51,7 @@ Result<std::shared_ptr<const Payload>> PayloadStore::place(std::span<const std::
     place.offset = *first * kSlotBytes;
     place.in_slab = true;
     std::byte* const to = &slab_->segment.bytes()[place.offset];
-    std::memcpy(to + sizeof header, bytes.data(), bytes.size());
+    std::ranges::copy(bytes, to + sizeof header);
     new (to) PayloadHeader(header);
     return std::shared_ptr<const Payload>(new Payload(*this, place, {}));
   }
