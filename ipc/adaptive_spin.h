@@ -2,7 +2,8 @@
 // woken in 6 to 9 us, a spinner sees what it waits for at once, but takes a core from whoever
 // would have produced it.
 //
-// First it pauses between looks, for at most kPauseLimit; from then on it yields the core.
+// First it pauses between looks, for at most kPauseLimit, which is longer than a peer needs that
+// works on a core of its own; from then on it yields the core, which costs a system call a look.
 // Success restores the whole limit, failure halves what is spent next time, down to nothing. A
 // yield that does not come back in time ends the spinning at once, found or not: on a core with
 // other work the scheduler takes a whole slice for it (1.5 ms measured), while a sleeper is woken
@@ -44,7 +45,7 @@ class BasicAdaptiveSpin {
   using Duration = std::chrono::nanoseconds;
 
   static constexpr Duration kDefaultLimit = std::chrono::microseconds{20};
-  static constexpr Duration kPauseLimit = std::chrono::microseconds{1};
+  static constexpr Duration kPauseLimit = std::chrono::microseconds{2};
   static constexpr std::uint32_t kShortestProbeInterval = 64;
   static constexpr std::uint32_t kLongestProbeInterval = 16384;
 
