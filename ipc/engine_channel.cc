@@ -45,6 +45,18 @@ Result<FileDescriptor> open_bell() {
   return bell;
 }
 
+struct Sockets {
+  FileDescriptor here, there;
+};
+
+Result<Sockets> connect_sockets() {
+  std::array<int, 2> ends{-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return system_fault("cannot create a pair of sockets", errno);
+  }
+  return Sockets{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch,
@@ -77,15 +89,15 @@ Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch
   if (!caller_bell) return tl::unexpected(caller_bell.error());
   auto reactor_bell = open_bell();
   if (!reactor_bell) return tl::unexpected(reactor_bell.error());
-  std::array<int, 2> sockets{-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
-    return system_fault("cannot create a control socket", errno);
-  }
+  auto control = connect_sockets();
+  if (!control) return tl::unexpected(control.error());
+  auto lifeline = connect_sockets();
+  if (!lifeline) return tl::unexpected(lifeline.error());
   return std::unique_ptr<EngineChannel>(new EngineChannel(
       epoch, sizes,
       Parts{std::move(*memfd_a), std::move(*memfd_b), std::move(*segment_a), std::move(*segment_b),
-            std::move(*caller_bell), std::move(*reactor_bell), FileDescriptor(sockets[0]),
-            FileDescriptor(sockets[1])}));
+            std::move(*caller_bell), std::move(*reactor_bell), std::move(control->here),
+            std::move(control->there), std::move(lifeline->here), std::move(lifeline->there)}));
 }
 
 EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts)
@@ -108,6 +120,7 @@ EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Par
 
 EngineChannel::~EngineChannel() {
   parts_.control.close();
+  parts_.lifeline.close();
   ring_worker();  // a sleeper sees at once that nobody is left
 }
 
@@ -132,8 +145,8 @@ std::optional<std::span<std::byte>> EngineChannel::try_reserve(std::uint32_t len
   return place;
 }
 
-void EngineChannel::commit(std::uint16_t type, std::uint64_t request_id) noexcept {
-  requests_.commit(type, request_id);
+void EngineChannel::commit(std::uint16_t type, std::uint64_t request_id, bool crowded) noexcept {
+  requests_.commit(type, request_id, crowded ? kCrowded : std::uint16_t{0});
 }
 
 bool EngineChannel::publish() noexcept {
@@ -158,6 +171,10 @@ bool EngineChannel::try_take_token() noexcept {
 void EngineChannel::release_token() noexcept {
   assert(token_is_taken_.load(std::memory_order_relaxed));
   token_is_taken_.store(false, std::memory_order_release);
+}
+
+bool EngineChannel::token_is_taken() const noexcept {
+  return token_is_taken_.load(std::memory_order_relaxed);
 }
 
 // ---- receiving ----
@@ -254,6 +271,12 @@ int EngineChannel::caller_bell() const noexcept { return parts_.caller_bell.get(
 
 int EngineChannel::reactor_bell() const noexcept { return parts_.reactor_bell.get(); }
 
+std::array<int, 2> EngineChannel::hang_ups() const noexcept {
+  return {parts_.control.get(), parts_.lifeline.get()};
+}
+
+void EngineChannel::ring_caller() const noexcept { ::eventfd_write(caller_bell(), 1); }
+
 void EngineChannel::clear_bell(Receiver receiver) const noexcept {
   assert(receiver != Receiver::kNobody);
   const int bell = receiver == Receiver::kCaller ? caller_bell() : reactor_bell();
@@ -270,7 +293,8 @@ std::vector<std::pair<int, int>> EngineChannel::child_descriptors() const {
       {parts_.memfd_b.descriptor(), number(ChildDescriptor::kSegmentB)},
       {parts_.child_control.get(), number(ChildDescriptor::kControl)},
       {parts_.caller_bell.get(), number(ChildDescriptor::kCallerBell)},
-      {parts_.reactor_bell.get(), number(ChildDescriptor::kReactorBell)}};
+      {parts_.reactor_bell.get(), number(ChildDescriptor::kReactorBell)},
+      {parts_.child_lifeline.get(), number(ChildDescriptor::kLifeline)}};
   if (slab_ >= 0) all.emplace_back(slab_, number(ChildDescriptor::kSlab));
   return all;
 }
@@ -279,6 +303,7 @@ void EngineChannel::close_child_ends() noexcept {
   parts_.memfd_a.close();
   parts_.memfd_b.close();
   parts_.child_control.close();
+  parts_.child_lifeline.close();
 }
 
 }  // namespace dspool::ipc

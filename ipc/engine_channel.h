@@ -1,4 +1,4 @@
-// The engine's end of one worker's channel: two sealed memfds, two eventfds, a control socket.
+// The engine's end of one worker's channel: two sealed memfds, two eventfds, two sockets.
 // A channel serves one epoch. It is never repaired: when the worker dies or lies it is destroyed.
 //
 // Threads: sending is serialised by its callers; receiving belongs to the one holder of the
@@ -8,6 +8,7 @@
 // holds the same eventfds, and may clear O_NONBLOCK on them: `clear_bell` does not depend on it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -41,10 +42,11 @@ struct ChannelSizes {
 enum class ChildDescriptor : int {
   kSegmentA = 3,
   kSegmentB = 4,
-  kControl = 5,      // SOCK_SEQPACKET; its hang-up tells that the engine is gone (lifeline)
+  kControl = 5,      // SOCK_SEQPACKET
   kCallerBell = 6,   // eventfd
   kReactorBell = 7,  // eventfd
-  kSlab = 8,         // of the pool's payloads (payload.h); not there where the pool has none
+  kLifeline = 8,     // SOCK_SEQPACKET on which nothing is sent; its hang-up tells of an end
+  kSlab = 9,         // of the pool's payloads (payload.h); not there where the pool has none
 };
 
 class EngineChannel {
@@ -63,7 +65,7 @@ class EngineChannel {
   // Requests leave kControlRoomBytes free, so that a ring full of them still takes what has no
   // body.
   [[nodiscard]] std::optional<std::span<std::byte>> try_reserve(std::uint32_t length) noexcept;
-  void commit(std::uint16_t type, std::uint64_t request_id) noexcept;
+  void commit(std::uint16_t type, std::uint64_t request_id, bool crowded = false) noexcept;
   // Publishes; true when the worker sleeps and `ring_worker` is due. It stays due until rung.
   [[nodiscard]] bool publish() noexcept;
   // Wakes the worker: bumps the doorbell, FUTEX_WAKE. One system call.
@@ -77,6 +79,7 @@ class EngineChannel {
   // ---- the receive token ----
   [[nodiscard]] bool try_take_token() noexcept;
   void release_token() noexcept;
+  [[nodiscard]] bool token_is_taken() const noexcept;  // a hint
 
   // ---- receiving; REQUIRES: the token ----
   enum class Received { kNothing, kRecord, kViolation };
@@ -96,6 +99,11 @@ class EngineChannel {
   // ---- descriptors ----
   [[nodiscard]] int caller_bell() const noexcept;   // eventfd, readable after a ring; non-blocking
   [[nodiscard]] int reactor_bell() const noexcept;  // eventfd, readable after a ring; non-blocking
+  // Sockets. As soon as one hangs up (POLLHUP), the worker is dead or dying, or has cut itself off.
+  // A dead worker's pidfd tells the same, but not before the kernel has taken its memory apart.
+  [[nodiscard]] std::array<int, 2> hang_ups() const noexcept;
+  // Rings the holder of the receive token, if it sleeps. Any thread.
+  void ring_caller() const noexcept;
   // Makes that eventfd unreadable until it is rung again. Never blocks.
   void clear_bell(Receiver receiver) const noexcept;
   // Pairs of (descriptor here, ChildDescriptor number in the child), for ChildProcess::spawn.
@@ -107,7 +115,7 @@ class EngineChannel {
   struct Parts {
     Memfd memfd_a, memfd_b;
     Segment segment_a, segment_b;
-    FileDescriptor caller_bell, reactor_bell, control, child_control;
+    FileDescriptor caller_bell, reactor_bell, control, child_control, lifeline, child_lifeline;
   };
   EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts);
   static EngineHeader& write_header(std::uint64_t epoch, const ChannelSizes& sizes,

@@ -46,7 +46,7 @@ inline constexpr std::size_t kLineBytes = 128;
 struct RecordHeader {
   std::uint32_t length;      // of the body, in bytes, without padding
   std::uint16_t type;        // wire::MessageType, or kPaddingType
-  std::uint16_t flags;       // a BodyPlace
+  std::uint16_t flags;       // a BodyPlace, or 0 or kCrowded where the engine wrote it
   std::uint64_t request_id;  // 0 where the type has none
 };
 static_assert(sizeof(RecordHeader) == kRecordAlignment);
@@ -58,6 +58,11 @@ enum class BodyPlace : std::uint16_t {
   kMemfd = 2,  // a sealed memfd, the next one that comes over the control socket
 };
 inline constexpr std::uint16_t kLastBodyPlace = static_cast<std::uint16_t>(BodyPlace::kMemfd);
+
+// More threads want to run than there are cores: a worker that has no record after this one sleeps
+// at once, since to look for it would take a core from whoever would send it.
+inline constexpr std::uint16_t kCrowded = 1;
+static_assert(kCrowded <= kLastBodyPlace);
 
 struct OutsideBody {
   std::uint64_t bytes;

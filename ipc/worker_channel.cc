@@ -79,6 +79,7 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach() {
                  .control = static_cast<int>(ChildDescriptor::kControl),
                  .caller_bell = static_cast<int>(ChildDescriptor::kCallerBell),
                  .reactor_bell = static_cast<int>(ChildDescriptor::kReactorBell),
+                 .lifeline = static_cast<int>(ChildDescriptor::kLifeline),
                  .slab = static_cast<int>(ChildDescriptor::kSlab)});
 }
 
@@ -93,8 +94,8 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach(const Descriptors& 
   const auto checked = check_header(header, segment_a->bytes().size(), segment_b->bytes().size());
   if (!checked) return tl::unexpected(checked.error());
   const int slab = header.has_slab != 0 ? descriptors.slab : -1;
-  for (const int kept :
-       {descriptors.control, descriptors.caller_bell, descriptors.reactor_bell, slab}) {
+  for (const int kept : {descriptors.control, descriptors.caller_bell, descriptors.reactor_bell,
+                         descriptors.lifeline, slab}) {
     if (kept == slab && slab < 0) continue;
     if (::fcntl(kept, F_SETFD, FD_CLOEXEC) != 0) {
       return system_fault("descriptor " + std::to_string(kept) + " is not a channel's", errno);
@@ -105,7 +106,7 @@ Result<std::unique_ptr<WorkerChannel>> WorkerChannel::attach(const Descriptors& 
   return std::unique_ptr<WorkerChannel>(new WorkerChannel(
       Parts{std::move(*segment_a), std::move(*segment_b), FileDescriptor(descriptors.control),
             FileDescriptor(descriptors.caller_bell), FileDescriptor(descriptors.reactor_bell),
-            FileDescriptor(slab)}));
+            FileDescriptor(descriptors.lifeline), FileDescriptor(slab)}));
 }
 
 WorkerChannel::WorkerChannel(Parts parts)
@@ -139,12 +140,16 @@ std::uint64_t WorkerChannel::epoch() const noexcept { return engine_.epoch; }
 
 // ---- receiving ----
 
-std::optional<Record> WorkerChannel::try_receive() noexcept { return requests_.peek(); }
+std::optional<Record> WorkerChannel::try_receive() noexcept {
+  const auto record = requests_.peek();
+  if (record) crowded_ = record->header.flags == kCrowded;
+  return record;
+}
 
 void WorkerChannel::release() noexcept { requests_.release(); }
 
 bool WorkerChannel::wait() {
-  bool ready = spin_.spin([this] { return has_request(); });
+  bool ready = crowded_ ? has_request() : spin_.spin([this] { return has_request(); });
   while (!ready) {
     worker_.heartbeat.value.fetch_add(1, std::memory_order_relaxed);
     sleeper_.sleep([this] { return requests_.empty(); }, kLongestSleep);
@@ -238,7 +243,7 @@ bool WorkerChannel::wait_for_room(const FullRing& full) const {
 // ---- control ----
 
 Result<void> WorkerChannel::start_lifeline() {
-  auto lifeline = Lifeline::start(parts_.control.get());
+  auto lifeline = Lifeline::start(std::move(parts_.lifeline));
   if (!lifeline) return tl::unexpected(lifeline.error());
   lifeline_ = std::move(*lifeline);
   return {};

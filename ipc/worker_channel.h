@@ -33,7 +33,7 @@ class WorkerChannel {
   static Result<std::unique_ptr<WorkerChannel>> attach();
   // The same over other descriptor numbers, for tests inside one process.
   struct Descriptors {
-    int segment_a, segment_b, control, caller_bell, reactor_bell, slab;
+    int segment_a, segment_b, control, caller_bell, reactor_bell, lifeline, slab;
   };
   static Result<std::unique_ptr<WorkerChannel>> attach(const Descriptors& descriptors);
   WorkerChannel(const WorkerChannel&) = delete;
@@ -46,9 +46,10 @@ class WorkerChannel {
   // The next record, still in the ring, or nothing; valid until release().
   [[nodiscard]] std::optional<Record> try_receive() noexcept;
   void release() noexcept;
-  // Waits until a record is there: spins (pause <= 1 us, then sched_yield up to about 20 us,
-  // adaptively), then announces sleep, looks again and sleeps on the doorbell's futex.
-  // false: the engine is gone (with a lifeline, that ends the process), or its cursor lied.
+  // Waits until a record is there: spins (pause <= 2 us, then sched_yield up to about 20 us,
+  // adaptively; not after a record that was marked kCrowded), then announces sleep, looks again and
+  // sleeps on the doorbell's futex. false: the engine is gone (with a lifeline, that ends the
+  // process), or its cursor lied.
   [[nodiscard]] bool wait();
   // The longest that wait() spins; 0: it sleeps at once.
   void set_spin_limit(std::chrono::nanoseconds limit) noexcept;
@@ -86,13 +87,14 @@ class WorkerChannel {
   }
   // Where payloads of the slab are mapped from; -1: the pool has none.
   [[nodiscard]] int slab() const noexcept { return parts_.slab.get(); }
-  // Starts a thread that kills this process's whole group when the engine's end hangs up.
+  // Starts a thread that kills this process's whole group when the engine's end hangs up, and by
+  // whose end the engine knows of this process's (lifeline.h). To be called once.
   Result<void> start_lifeline();
 
  private:
   struct Parts {
     Segment segment_a, segment_b;
-    FileDescriptor control, caller_bell, reactor_bell, slab;
+    FileDescriptor control, caller_bell, reactor_bell, lifeline, slab;
   };
   explicit WorkerChannel(Parts parts);
   static WorkerHeader& write_header(const EngineHeader& engine, const Segment& segment) noexcept;
@@ -109,6 +111,7 @@ class WorkerChannel {
   // The receiver's and the sender's own lines.
   alignas(kLineBytes) Consumer requests_;
   AdaptiveSpin spin_;
+  bool crowded_ = false;  // as the record that was received last says
   Sleeper sleeper_;
   alignas(kLineBytes) Producer responses_;
   std::optional<Producer> bulk_;

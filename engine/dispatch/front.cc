@@ -220,7 +220,7 @@ Result<Answer> Front::run(BlockingCall& call, std::string_view id) {
     admission = gate_.arrive(call);
   } while (admission.gone);
   if (admission.to_read) {
-    receive_until_done(gate_, *admission.to_read, call, reactor_);
+    receive_until_done(gate_, *admission.to_read, call, reactor_, admission.crowded);
   } else {
     call.done.wait(0, std::memory_order_acquire);
   }

@@ -39,9 +39,12 @@ Gate::Admission Gate::arrive(BlockingCall& call) {
     if (call.result) return;
     if (call.request_id != 0 && dispatcher.worker(call.worker).in_flight() == 1) {
       const auto& link = links_[call.worker];
-      if (link->channel().try_take_token()) {
-        admission.to_read = link;
-      }
+      if (!link->channel().try_take_token()) return;
+      link->channel().announce(ipc::Receiver::kNobody);  // before an answer could ring the reactor
+      admission.to_read = link;
+      admission.crowded = crowded();
+      call.is_read_by_caller = true;
+      ++reading_callers_;
     }
   });
   return admission;
@@ -105,10 +108,15 @@ void Gate::watch_timers(Effects& effects) {
 
 Sent Gate::send(std::uint32_t worker, const Request& request) {
   const auto& link = links_[worker];
-  const Sent sent = link->send(request);
+  const Sent sent = link->send(request, crowded());
   ring_later(link);
   return sent;
 }
+
+// Whether one more caller that looks for its answer, and the worker that makes it, would share the
+// cores with others that do the same. Then either side's spinning keeps somebody else from working:
+// four such pairs on two cores wait for whole slices of the scheduler.
+bool Gate::crowded() const noexcept { return 2 * (reading_callers_ + 1) > cores_; }
 
 void Gate::cancel(std::uint32_t worker, std::uint64_t request_id) {
   const auto& link = links_[worker];
@@ -128,6 +136,8 @@ void Gate::ended(Call& call) {
         static_cast<std::uint32_t>(static_cast<SubmittedCall&>(owned).public_id & kPublicIndexMask);
     submitted_[index] = nullptr;
     free_submitted_.push_back(index);
+  } else if (static_cast<BlockingCall&>(owned).is_read_by_caller) {
+    --reading_callers_;
   }
   call.next_ended = nullptr;
   Effects& effects = *effects_;
@@ -268,15 +278,17 @@ void Gate::open(std::shared_ptr<worker::Link> link) {
 
 void Gate::close(worker::Link& link, std::string_view how) {
   std::shared_ptr<worker::Link> last;
-  bool has_served = false;
   step([&](Dispatcher& dispatcher, TimePoint now) {
-    has_served = dispatcher.worker(link.slot()).served != 0;
+    link.has_served = dispatcher.worker(link.slot()).served != 0;
     dispatcher.worker_lost(link.slot(), link.violated() ? Loss::kViolation : Loss::kDeath,
                            link.violated() ? std::string_view(link.violation()) : how, now);
     last = std::move(links_[link.slot()]);
   });
   link.last_pong.store(worker::kGoneForEver, std::memory_order_release);
-  parts_.supervisor.lost(link.slot(), link.epoch(), has_served);
+}
+
+void Gate::bury(const worker::Link& link) {
+  parts_.supervisor.lost(link.slot(), link.epoch(), link.has_served);
 }
 
 std::vector<std::shared_ptr<worker::Link>> Gate::links() const {

@@ -40,6 +40,8 @@ struct BlockingCall : OwnedCall {
   // Set last of all that is done to the call; then it is the waiting thread's again.
   std::atomic<std::uint32_t> done{0};
   [[nodiscard]] bool is_done() const noexcept { return done.load(std::memory_order_acquire) != 0; }
+
+  bool is_read_by_caller = false;  // under the gate's lock
 };
 
 // Owns what it was submitted with; deletes itself after its completion has run.
@@ -96,8 +98,10 @@ class Gate final : private Transport, private CallListener {
   struct Admission {
     bool gone = false;  // the session was ended: look its name up again
     // The link whose answers the calling thread may read itself, since nothing but this call is in
-    // flight there: its receive token is taken. Null: somebody else reads.
+    // flight there: its receive token is taken, and the worker told to ring nobody. Null: somebody
+    // else reads.
     std::shared_ptr<worker::Link> to_read;
+    bool crowded = false;  // it should sleep without spinning
   };
   Admission arrive(BlockingCall& call);
   // false: the session was ended. Gives the call its public id, and owns it otherwise.
@@ -116,6 +120,8 @@ class Gate final : private Transport, private CallListener {
   // A worker's channel is there, and is gone. REQUIRES: the token, for `close`.
   void open(std::shared_ptr<worker::Link> link);
   void close(worker::Link& link, std::string_view how);
+  // After `close`: has the worker replaced.
+  void bury(const worker::Link& link);
 
   // What is open, one a slot; null: none.
   [[nodiscard]] std::vector<std::shared_ptr<worker::Link>> links() const;
@@ -157,6 +163,7 @@ class Gate final : private Transport, private CallListener {
   void ended(Call& call) override;
   void hand_off_due() override;
 
+  [[nodiscard]] bool crowded() const noexcept;
   void ring_later(const std::shared_ptr<worker::Link>& link);
   void watch_timers(Effects& effects);
   void carry_out(Effects& effects);
@@ -171,6 +178,8 @@ class Gate final : private Transport, private CallListener {
   std::vector<std::shared_ptr<worker::Link>> links_;  // one a slot, null: none
   Dispatcher dispatcher_;
   Effects* effects_ = nullptr;
+  const std::uint32_t cores_ = std::thread::hardware_concurrency();
+  std::uint32_t reading_callers_ = 0;
   bool hand_off_enqueued_ = false;
   bool sweep_enqueued_ = false;
   TimePoint reactor_wakes_ = TimePoint::max();

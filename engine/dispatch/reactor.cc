@@ -10,12 +10,14 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/worker/scheduling.h"
 #include "ipc/child_process.h"
 
 namespace dspool::dispatch {
 namespace {
 
-// What an epoll event is about: the waker, or a link's bell or pidfd, told by the low bit.
+// What an epoll event is about: the waker, or a link's bell or its worker's end, told by the low
+// bit.
 constexpr std::uint64_t kWakerEvent = 0;
 
 std::uint64_t bell_event(std::uint64_t epoch) { return epoch << 1; }
@@ -62,6 +64,7 @@ void Reactor::finish() {
 
 void Reactor::run() {
   waker_.own();
+  worker::run_soon_and_briefly();
   for (;;) {
     adopt_new_links();
     const bool read_something = read_all();
@@ -87,10 +90,12 @@ void Reactor::adopt_new_links() {
   }
   for (auto& link : links) {
     // Edge-triggered: a bell need not be cleared, each ring is an event of its own.
-    const bool watched =
-        epoll_add(epoll_, link->channel().reactor_bell(), EPOLLIN | EPOLLET,
-                  bell_event(link->epoch())) &&
-        epoll_add(epoll_, link->pidfd, EPOLLIN | EPOLLET, death_event(link->epoch()));
+    bool watched = epoll_add(epoll_, link->channel().reactor_bell(), EPOLLIN | EPOLLET,
+                             bell_event(link->epoch())) &&
+                   epoll_add(epoll_, link->pidfd, EPOLLIN | EPOLLET, death_event(link->epoch()));
+    for (const int socket : link->channel().hang_ups()) {
+      watched = watched && epoll_add(epoll_, socket, EPOLLET, death_event(link->epoch()));
+    }
     // One whose death nobody would see is closed at once, which ends it.
     links_.push_back({.link = std::move(link), .dead = !watched});
   }
@@ -121,7 +126,9 @@ void Reactor::read(Watched& watched) {
 
 bool Reactor::anything_to_read() const {
   return std::ranges::any_of(links_, [](const Watched& watched) {
-    return watched.link->channel().has_records() && !watched.link->violated();
+    ipc::EngineChannel& channel = watched.link->channel();
+    // What a caller reads wakes the reactor if it is left over.
+    return !channel.token_is_taken() && channel.has_records() && !watched.link->violated();
   });
 }
 
@@ -143,15 +150,11 @@ bool Reactor::announce_all() {
   return true;
 }
 
-void Reactor::sleep() {
-  const bool dying =
-      std::ranges::any_of(links_, [](const Watched& watched) { return watched.dead; });
-  const TimePoint now = Gate::now();
-  const TimePoint until = gate_.plan_wake(now + (dying ? std::chrono::milliseconds(1) : kMaxSleep));
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+// Waits for an event, and takes all that are there.
+void Reactor::take_events(std::chrono::milliseconds patience) {
   std::array<epoll_event, 32> events;
   const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                                 static_cast<int>(std::max<std::int64_t>(left, 0)));
+                                 static_cast<int>(patience.count()));
   for (int i = 0; i < count; ++i) {
     const std::uint64_t about = events[static_cast<std::size_t>(i)].data.u64;
     if (about == kWakerEvent) {
@@ -159,9 +162,20 @@ void Reactor::sleep() {
       continue;
     }
     for (Watched& watched : links_) {
-      if (death_event(watched.link->epoch()) == about) watched.dead = true;
+      if (death_event(watched.link->epoch()) != about) continue;
+      watched.dead = true;
+      watched.link->end();
     }
   }
+}
+
+void Reactor::sleep() {
+  const bool dying =
+      std::ranges::any_of(links_, [](const Watched& watched) { return watched.dead; });
+  const TimePoint now = Gate::now();
+  const TimePoint until = gate_.plan_wake(now + (dying ? std::chrono::milliseconds(1) : kMaxSleep));
+  take_events(std::max(std::chrono::ceil<std::chrono::milliseconds>(until - now),
+                       std::chrono::milliseconds(0)));
 }
 
 // Also while there is always something to read.
@@ -169,6 +183,7 @@ void Reactor::keep_time() {
   const TimePoint now = Gate::now();
   if (now < look_at_timers_) return;
   look_at_timers_ = now + kTimerInterval;
+  take_events(std::chrono::milliseconds(0));
   const TimePoint due = gate_.plan_wake(now + kMaxSleep);
   if (due <= Gate::now()) gate_.sweep();
   if (now < listen_to_hearts_) return;
@@ -177,19 +192,28 @@ void Reactor::keep_time() {
 }
 
 // A dead worker's ring is read once more, then its link is closed and the token kept: nobody reads
-// it ever again.
+// it ever again. Whoever waited for it is told before the supervisor is, which would take the core
+// that this thread runs on, and might leave it to the kernel's taking apart of the process.
 void Reactor::close_dead() {
-  std::erase_if(links_, [this](Watched& watched) {
+  std::vector<std::shared_ptr<worker::Link>> closed;
+  std::erase_if(links_, [&](Watched& watched) {
     if (!watched.dead) return false;
     worker::Link& link = *watched.link;
     if (!link.channel().try_take_token()) return false;  // a caller is about to give it back
     while (!link.violated() && link.channel().has_records()) read(watched);
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, link.channel().reactor_bell(), nullptr);
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, link.pidfd, nullptr);
+    for (const int socket : link.channel().hang_ups()) {
+      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
+    }
     const auto status = ipc::peek_exit_status(link.pidfd);
-    gate_.close(link, status ? status->describe() : "ended");
+    gate_.close(link, status ? status->describe() : "the log says how");
+    closed.push_back(std::move(watched.link));
     return true;
   });
+  if (closed.empty()) return;
+  gate_.run_completions();
+  for (const auto& link : closed) gate_.bury(*link);
 }
 
 }  // namespace dspool::dispatch

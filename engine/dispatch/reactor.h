@@ -1,7 +1,7 @@
 // The thread that reads what no caller reads: the answers on links with several requests in
 // flight, of submitted calls, and of workers that die. It also keeps time and runs completions.
 //
-// It sleeps in epoll over bells and pidfds, after spinning a little where there was something to
+// It sleeps in epoll over bells and hang-ups, after spinning a little where there was something to
 // read lately. It never blocks on anything else.
 #pragma once
 
@@ -51,6 +51,7 @@ class Reactor {
   void read(Watched& watched);
   [[nodiscard]] bool anything_to_read() const;
   bool announce_all();
+  void take_events(std::chrono::milliseconds patience);
   void sleep();
   void keep_time();
   void close_dead();

@@ -1,6 +1,6 @@
 // A caller's own reading of its answer, without a hop through another thread: it holds the link's
-// receive token until its call has ended, spins a little, then sleeps on the caller's bell and the
-// pidfd together.
+// receive token until its call has ended, spins a little, then sleeps on the caller's bell. The
+// reactor, which watches for workers' ends, rings that too.
 #pragma once
 
 #include "engine/dispatch/gate.h"
@@ -8,8 +8,10 @@
 
 namespace dspool::dispatch {
 
-// Returns when `call` has ended. REQUIRES: the calling thread holds the link's token.
-// At the call's deadline, after the worker's death and at the end the token goes to the reactor.
-void receive_until_done(Gate& gate, worker::Link& link, BlockingCall& call, Waker& reactor);
+// Returns when `call` has ended. `crowded`: it sleeps without spinning. REQUIRES: the calling
+// thread holds the link's token, and nobody is announced. At the call's deadline, after the
+// worker's death and at the end the token goes to the reactor.
+void receive_until_done(Gate& gate, worker::Link& link, BlockingCall& call, Waker& reactor,
+                        bool crowded);
 
 }  // namespace dspool::dispatch

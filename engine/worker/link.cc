@@ -31,10 +31,10 @@ Link::Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
       payloads_(payloads),
       letters_(kMaxLetters) {}
 
-Sent Link::send(const Request& request) {
+Sent Link::send(const Request& request, bool crowded) {
   if (request.hydrate && request.pins != nullptr && !place_state(request)) return Sent::kNoMemory;
   return send_body(wire::MessageType::request, request.request_id, encoder_.encode(request),
-                   request.pins);
+                   request.pins, crowded);
 }
 
 // Pins a session's fields where they are too long to go inline. false: there is no memory for them.
@@ -64,7 +64,7 @@ bool Link::send_hello(const HelloTerms& terms) {
 }
 
 Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
-                     std::span<const std::byte> body, const Pins* pins) {
+                     std::span<const std::byte> body, const Pins* pins, bool crowded) {
   assert(body.size() <= ipc::kInlineLimitBytes);
   const auto place = channel_->try_reserve(static_cast<std::uint32_t>(body.size()));
   if (!place) return Sent::kFull;
@@ -72,7 +72,7 @@ Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
     return Sent::kFull;
   }
   if (!body.empty()) std::memcpy(place->data(), body.data(), body.size());
-  channel_->commit(static_cast<std::uint16_t>(type), request_id);
+  channel_->commit(static_cast<std::uint16_t>(type), request_id, crowded);
   if (channel_->publish()) ring_due_ = true;
   return Sent::kSent;
 }
@@ -149,6 +149,11 @@ bool Link::take_ping(std::uint64_t id) noexcept {
   if (unanswered_pings_.load() == 0 || id > newest_ping_.load()) return false;
   --unanswered_pings_;
   return true;
+}
+
+void Link::end() noexcept {
+  ended_.store(true, std::memory_order_release);
+  channel_->ring_caller();
 }
 
 void Link::set_violation(std::string what) {

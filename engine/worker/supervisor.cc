@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/worker/environment.h"
+#include "engine/worker/scheduling.h"
 #include "ipc/memory_room.h"
 #include "schemas/control_generated.h"
 
@@ -111,7 +112,9 @@ void Supervisor::failed(std::uint32_t slot, std::uint64_t epoch, Error why) {
 }
 
 void Supervisor::lost(std::uint32_t slot, std::uint64_t epoch, bool has_served) {
-  post([this, slot, epoch, has_served] { bury(slot, epoch, has_served); });
+  post([this, slot, epoch, has_served] {
+    if (is_current(slot, epoch)) hang_up(slots_[slot], has_served);
+  });
 }
 
 void Supervisor::kill(std::uint32_t slot, std::uint64_t epoch, std::string_view why) {
@@ -191,6 +194,7 @@ void Supervisor::run() {
       commands.swap(commands_);
     }
     for (const Command& command : commands) command();
+    bury_the_dead();
     act_on_time();
     const bool none = std::ranges::none_of(slots_, [](const Slot& s) { return s.link != nullptr; });
     if (stopping_ && none) break;
@@ -217,6 +221,9 @@ void Supervisor::act_on_time() {
     if (slot.start_at && *slot.start_at <= now) spawn(i);
     if (slot.kill_at && *slot.kill_at <= now) {
       slot.kill_at = Clock::time_point::max();  // once
+      log_.warning("{} is killed: {}", names_[i],
+                   slot.hung_up ? "it has closed its end of the channel, and has not ended"
+                                : "it has not ended upon SIGABRT");
       slot.process->kill_group(SIGKILL);
     }
     if (slot.link && !slot.was_ready && slot.started + config_.start_timeout <= now) {
@@ -241,6 +248,8 @@ void Supervisor::wait_for_events(std::optional<Clock::time_point> until) {
   std::vector<pollfd> watched{{.fd = wake_, .events = POLLIN, .revents = 0}};
   for (const Slot& slot : slots_) {
     if (slot.output) slot.output->watch(watched);
+    if (slot.hung_up)
+      watched.push_back({.fd = slot.process->pidfd(), .events = POLLIN, .revents = 0});
   }
   timespec timeout{};
   if (until) {
@@ -248,6 +257,7 @@ void Supervisor::wait_for_events(std::optional<Clock::time_point> until) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     timeout = {.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
   }
+  const WakesBehindOthers here;
   ::ppoll(watched.data(), watched.size(), until ? &timeout : nullptr, nullptr);
   eventfd_t ignored = 0;
   ::eventfd_read(wake_, &ignored);
@@ -315,28 +325,40 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   return {};
 }
 
-// The worker's descriptors are closed here, the last of it is read, and what comes next is decided.
-void Supervisor::bury(std::uint32_t slot, std::uint64_t epoch, bool has_served) {
-  if (!is_current(slot, epoch)) return;
-  Slot& place = slots_[slot];
-  const auto status = place.process->try_reap();
-  const std::string how = status ? status->describe() : "still running";
-  read_outputs();
-  place.output->flush();
+void Supervisor::hang_up(Slot& place, bool has_served) {
+  place.hung_up = true;
+  place.has_served = has_served;
+  if (!place.kill_at) place.kill_at = Clock::now() + kHangUpGrace;
   {
     const std::lock_guard lock(lm_mutex_);
     std::erase(lm_links_, place.link);
   }
+  if (!place.was_ready) return;
+  const std::lock_guard lock(mutex_);
+  --ready_;
+}
+
+void Supervisor::bury_the_dead() {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i].hung_up) continue;
+    if (const auto status = slots_[i].process->try_reap()) bury(i, *status);
+  }
+}
+
+// The worker's descriptors are closed here, the last of it is read, and what comes next is decided.
+void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
+  Slot& place = slots_[slot];
+  const std::string how = status.describe();
+  const bool has_served = place.has_served;
+  read_outputs();
+  place.output->flush();
   std::optional<Error> failure = std::move(place.failure);
   if (!place.was_ready && !failure) failure = died_before_ready(slot, how);
   place.link.reset();
   place.output.reset();
   place.process.reset();
   place.kill_at.reset();
-  if (place.was_ready) {
-    const std::lock_guard lock(mutex_);
-    --ready_;
-  }
+  place.hung_up = false;
   if (!place.wanted) return;
   if (!place.was_ready) return report_start_failure(slot, std::move(*failure));
   if (has_served) place.pause = std::chrono::milliseconds(0);

@@ -65,7 +65,8 @@ class Supervisor {
   void ready(std::uint32_t slot, std::uint64_t epoch, std::string_view python);
   // The worker has said why it cannot start; its death follows.
   void failed(std::uint32_t slot, std::uint64_t epoch, Error why);
-  // The worker died and nobody holds its descriptors any more.
+  // The worker has hung up, and nobody reads its channel any more. It is replaced when its process
+  // has ended, which it is given kHangUpGrace for.
   void lost(std::uint32_t slot, std::uint64_t epoch, bool has_served);
 
   // Kills the worker if it is still of this epoch.
@@ -91,6 +92,7 @@ class Supervisor {
   static constexpr std::chrono::milliseconds kFirstPause{100};
   static constexpr std::chrono::milliseconds kMaxPause{10'000};
   static constexpr std::chrono::milliseconds kLastWords{1'000};
+  static constexpr std::chrono::milliseconds kHangUpGrace{2'000};
 
   // A place for a worker, used by the supervisor's thread only.
   struct Slot {
@@ -104,7 +106,9 @@ class Supervisor {
     std::chrono::milliseconds pause{0};
     std::optional<Clock::time_point> start_at;  // the next start
     Clock::time_point started;
-    std::optional<Clock::time_point> kill_at;  // it was aborted
+    std::optional<Clock::time_point> kill_at;  // it was aborted, or has hung up
+    bool hung_up = false;
+    bool has_served = false;  // known when it has hung up
   };
   using Command = std::function<void()>;
 
@@ -117,7 +121,9 @@ class Supervisor {
   void tell_language_model(Link& link);
   void spawn(std::uint32_t slot);
   Result<void> try_spawn(std::uint32_t slot);
-  void bury(std::uint32_t slot, std::uint64_t epoch, bool has_served);
+  void hang_up(Slot& place, bool has_served);
+  void bury_the_dead();
+  void bury(std::uint32_t slot, const ipc::ExitStatus& status);
   void report_start_failure(std::uint32_t slot, Error why);
   std::chrono::milliseconds pause_before_restart(Slot& place);
   [[nodiscard]] Error died_before_ready(std::uint32_t slot, const std::string& how) const;

@@ -3,10 +3,10 @@
 #include <atomic>
 #include <csignal>
 #include <future>
-#include <mutex>
 #include <string>
 #include <thread>
 
+#include "tests/e2e/captured_log.h"
 #include "tests/e2e/pool.h"
 #include "tests/support/history_checker.h"
 
@@ -49,21 +49,16 @@ TEST(DeadlineTest, AWorkerThatDoesNotComeBackIsReplaced) {
 TEST(DeadlineTest, AStuckWorkerTellsTheLogWhere) {
   Config config = test::pool_config(1);
   config.worker.cancel_grace = milliseconds(100);
-  config.log_level = LogLevel::kWarning;
-  std::mutex mutex;
-  std::string log;
-  config.log_sink = [&](LogLevel, std::string_view line) {
-    const std::lock_guard lock(mutex);
-    log.append(line).push_back('\n');
-  };
+  test::CapturedLog log;
+  log.capture(config, LogLevel::kWarning);
   {
     const auto engine = test::start_pool(config);
     ASSERT_NE(engine, nullptr);
     EXPECT_FALSE(engine->execute_in_session("a", "hang", {}, {.timeout = milliseconds(50)}));
     EXPECT_TRUE(engine->execute_in_session("a", "increment", {}));
   }
-  EXPECT_THAT(log, AllOf(HasSubstr("worker-0 is stuck"), HasSubstr("troublemaker.py"),
-                         HasSubstr("in hang"), HasSubstr("killed by SIGABRT")));
+  EXPECT_THAT(log.text(), AllOf(HasSubstr("worker-0 is stuck"), HasSubstr("troublemaker.py"),
+                                HasSubstr("in hang"), HasSubstr("killed by SIGABRT")));
 }
 
 // One that cannot tell any more is killed all the same.

@@ -10,12 +10,12 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <mutex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "tests/e2e/captured_log.h"
 #include "tests/e2e/pool.h"
 
 namespace dspool {
@@ -99,15 +99,10 @@ TEST(LeftoversTest, AnEngineThatStopsLeavesNoProcessAndNoDescriptor) {
 
 TEST(LeftoversTest, AWorkerThatIsDrainedIsNoLoss) {
   Config config = test::pool_config(1);
-  config.log_level = LogLevel::kWarning;
-  std::mutex mutex;
-  std::vector<std::string> warnings;
-  config.log_sink = [&](LogLevel, std::string_view line) {
-    const std::lock_guard lock(mutex);
-    warnings.emplace_back(line);
-  };
+  test::CapturedLog log;
+  log.capture(config, LogLevel::kWarning);
   for (int i = 0; i < 10; ++i) test::start_pool(config).reset();
-  EXPECT_THAT(warnings, IsEmpty());
+  EXPECT_THAT(log.text(), IsEmpty());
 }
 
 TEST(LeftoversTest, ReplacedWorkersLeaveNoDescriptor) {

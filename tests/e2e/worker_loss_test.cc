@@ -1,6 +1,7 @@
 // A crash of a worker is an ordinary event: nothing that was committed is lost, nothing that was
 // not committed has happened, and the session goes on elsewhere.
 #include <gmock/gmock.h>
+#include <sched.h>
 
 #include <atomic>
 #include <csignal>
@@ -8,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/e2e/captured_log.h"
 #include "tests/e2e/pool.h"
 #include "tests/support/history_checker.h"
 #include "tests/support/seed.h"
@@ -43,8 +45,21 @@ TEST(WorkerLossTest, TheSessionIsServedElsewhere) {
   EXPECT_THAT(test::check_history(engine->history()), IsEmpty());
 }
 
-TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
+// The thread that starts workers is one that others go before. Its workers are as any other
+// process.
+TEST(WorkerLossTest, TheReplacementIsScheduledAsTheEngineIs) {
   const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  ::kill(test::pid_of(*engine, "a"), SIGKILL);
+  wait_for_restarts(*engine, 1);
+  EXPECT_EQ(::sched_getscheduler(test::pid_of(*engine, "a")), ::sched_getscheduler(0));
+}
+
+TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
+  test::CapturedLog log;
+  Config config = test::pool_config(1);
+  log.capture(config, LogLevel::kWarning);
+  const auto engine = test::start_pool(config);
   ASSERT_NE(engine, nullptr);
   const auto lost = engine->execute_in_session("a", "exit", {{"status", 7}});
   ASSERT_FALSE(lost);
@@ -53,8 +68,22 @@ TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
   EXPECT_EQ(lost.error().state_applied, StateApplied::kNo);
   EXPECT_EQ(lost.error().attempts, 1U);
   EXPECT_TRUE(lost.error().retryable);
-  EXPECT_THAT(lost.error().message, HasSubstr("exit status 7"));
   EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_TRUE(log.wait_for("exit status 7", kPatience)) << log.text();
+}
+
+// One that lives, but can be told nothing any more, is as good as dead.
+TEST(WorkerLossTest, OneThatClosesItsDescriptorsIsReplaced) {
+  test::CapturedLog log;
+  Config config = test::pool_config(1);
+  log.capture(config, LogLevel::kWarning);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  const auto lost = engine->execute_in_session("a", "close_descriptors_and_sleep", {});
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, "worker_lost");
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
+  EXPECT_TRUE(log.wait_for("it has closed its end of the channel", kPatience)) << log.text();
 }
 
 // The attempt that answers may run on another worker than the one whose answers the caller reads.

@@ -148,5 +148,18 @@ TEST_F(ChannelDoorbellTest, LosesNothingWhateverBothSidesDo) {
   }
 }
 
+// Its limit would have it spin for an hour.
+TEST_F(ChannelDoorbellTest, AfterACrowdedRecordTheWorkerSleepsAtOnce) {
+  worker_->set_spin_limit(std::chrono::hours{1});
+  start_echo([] {}, [] {});
+  ASSERT_TRUE(engine_->try_reserve(0));
+  engine_->commit(1, 1, true);
+  publish_and_ring(*engine_);
+  const auto watchdog = AdaptiveSpin::Clock::now() + std::chrono::milliseconds{kWatchdogMs};
+  bool asleep = false;
+  while (!asleep && AdaptiveSpin::Clock::now() < watchdog) asleep = engine_->publish();
+  EXPECT_TRUE(asleep);
+}
+
 }  // namespace
 }  // namespace dspool::ipc

@@ -39,7 +39,8 @@ inline WorkerChannel::Descriptors copy_child_descriptors(const EngineChannel& en
           .control = copy(2),
           .caller_bell = copy(3),
           .reactor_bell = copy(4),
-          .slab = ends.size() > 5 ? copy(5) : -1};
+          .lifeline = copy(5),
+          .slab = ends.size() > 6 ? copy(6) : -1};
 }
 
 struct ChannelPair {

@@ -310,6 +310,7 @@ class ChannelAttachTest : public testing::Test {
                                   .control = -1,
                                   .caller_bell = -1,
                                   .reactor_bell = -1,
+                                  .lifeline = -1,
                                   .slab = -1});
   }
 
@@ -363,6 +364,7 @@ TEST_F(ChannelAttachTest, SaysWhichDescriptorIsMissing) {
                                                .control = -1,
                                                .caller_bell = -1,
                                                .reactor_bell = -1,
+                                               .lifeline = -1,
                                                .slab = -1});
   ASSERT_FALSE(attached);
   EXPECT_EQ(attached.error().kind, FaultKind::kSystem);

@@ -1,11 +1,18 @@
 #include "ipc/lifeline.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <array>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
 
 #include "tests/ipc/child.h"
 
@@ -22,18 +29,60 @@ Sockets connect() {
   return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
+// The directory of this process's thread of that name.
+std::filesystem::path task_named(const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string line;
+    std::getline(std::ifstream(task.path() / "comm"), line);
+    if (line == name) return task.path();
+  }
+  return {};
+}
+
+std::ptrdiff_t count_descriptors(const std::filesystem::path& task) {
+  return std::distance(std::filesystem::directory_iterator(task / "fd"), {});
+}
+
+bool hung_up(int socket) {
+  pollfd watched{.fd = socket, .events = 0, .revents = 0};
+  return ::poll(&watched, 1, 0) == 1 && (watched.revents & POLLHUP) != 0;
+}
+
 TEST(LifelineTest, EndsQuietlyWhenItIsStopped) {
-  const Sockets sockets = connect();
-  for (int time = 0; time < 100; ++time) ASSERT_TRUE(Lifeline::start(sockets.ours.get()));
+  for (int time = 0; time < 100; ++time) {
+    Sockets sockets = connect();
+    ASSERT_TRUE(Lifeline::start(std::move(sockets.ours)));
+  }
 }
 
 TEST(LifelineTest, LeavesMessagesAlone) {
-  const Sockets sockets = connect();
-  const auto lifeline = Lifeline::start(sockets.ours.get());
+  Sockets sockets = connect();
+  const FileDescriptor ours(::dup(sockets.ours.get()));
+  const auto lifeline = Lifeline::start(std::move(sockets.ours));
   ASSERT_TRUE(lifeline);
   char byte = 'x';
   ASSERT_EQ(::send(sockets.theirs.get(), &byte, 1, 0), 1);
-  ASSERT_EQ(::recv(sockets.ours.get(), &byte, 1, 0), 1);
+  ASSERT_EQ(::recv(ours.get(), &byte, 1, 0), 1);
+}
+
+// A killed process's last thread leaves late. Whichever it is, one of two tables is closed before.
+TEST(LifelineTest, HasTheSocketInADescriptorTableOfItsOwn) {
+  Sockets sockets = connect();
+  const int socket = sockets.ours.get();
+  const auto lifeline = Lifeline::start(std::move(sockets.ours));
+  ASSERT_TRUE(lifeline);
+  EXPECT_EQ(::fcntl(socket, F_GETFD), -1) << "nor do forks have it";
+  EXPECT_EQ(count_descriptors(task_named("dspool-lifeline")), 2)
+      << "the socket, and one to stop it";
+  EXPECT_FALSE(hung_up(sockets.theirs.get()));
+}
+
+TEST(LifelineTest, HangsUpWithItsThread) {
+  Sockets sockets = connect();
+  auto lifeline = Lifeline::start(std::move(sockets.ours));
+  ASSERT_TRUE(lifeline);
+  lifeline->reset();
+  EXPECT_TRUE(hung_up(sockets.theirs.get()));
 }
 
 // A process in our group: had its lifeline ended the group, this test would end too.
@@ -43,7 +92,7 @@ TEST(LifelineTest, EndsOnlyAProcessThatLeadsNoGroup) {
   ASSERT_NE(child, -1);
   if (child == 0) {
     sockets.theirs.close();
-    const auto lifeline = Lifeline::start(sockets.ours.get());
+    const auto lifeline = Lifeline::start(std::move(sockets.ours));
     while (true) ::pause();
   }
   sockets.ours.close();

@@ -74,6 +74,7 @@ SteppedPeer::SteppedPeer(EngineChannel& engine) {
          .control = ends[2].first,
          .caller_bell = ends[3].first,
          .reactor_bell = ends[4].first,
+         .lifeline = ends[5].first,
          .slab = -1},
         parent);
   }

@@ -69,6 +69,10 @@ class Troublemaker(Adapter):
     def exit(self, session: Session, /, status: int = 3) -> None:
         os._exit(status)
 
+    def close_descriptors_and_sleep(self, session: Session, /) -> None:
+        os.closerange(3, 1024)
+        time.sleep(3600)
+
     def quit(self, session: Session, /) -> None:
         raise SystemExit(4)
 
