@@ -197,7 +197,7 @@ std::optional<ExitStatus> ChildProcess::try_reap() {
 // The leader too, in case it has moved to another group.
 void ChildProcess::kill_group_locked(int signal) const noexcept {
   ::kill(-pid_, signal);
-  if (::getpgid(pid_) != pid_) send_signal(pidfd_, signal);
+  if (::getpgid(pid_) != pid_) send_signal(pidfd_.get(), signal);
 }
 
 }  // namespace dspool::ipc

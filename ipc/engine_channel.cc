@@ -89,6 +89,8 @@ Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch
   if (!caller_bell) return tl::unexpected(caller_bell.error());
   auto reactor_bell = open_bell();
   if (!reactor_bell) return tl::unexpected(reactor_bell.error());
+  auto end_bell = open_bell();
+  if (!end_bell) return tl::unexpected(end_bell.error());
   auto control = connect_sockets();
   if (!control) return tl::unexpected(control.error());
   auto lifeline = connect_sockets();
@@ -96,8 +98,9 @@ Result<std::unique_ptr<EngineChannel>> EngineChannel::create(std::uint64_t epoch
   return std::unique_ptr<EngineChannel>(new EngineChannel(
       epoch, sizes,
       Parts{std::move(*memfd_a), std::move(*memfd_b), std::move(*segment_a), std::move(*segment_b),
-            std::move(*caller_bell), std::move(*reactor_bell), std::move(control->here),
-            std::move(control->there), std::move(lifeline->here), std::move(lifeline->there)}));
+            std::move(*caller_bell), std::move(*reactor_bell), std::move(*end_bell),
+            std::move(control->here), std::move(control->there), std::move(lifeline->here),
+            std::move(lifeline->there)}));
 }
 
 EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts)
@@ -275,7 +278,9 @@ std::array<int, 2> EngineChannel::hang_ups() const noexcept {
   return {parts_.control.get(), parts_.lifeline.get()};
 }
 
-void EngineChannel::ring_caller() const noexcept { ::eventfd_write(caller_bell(), 1); }
+int EngineChannel::end_bell() const noexcept { return parts_.end_bell.get(); }
+
+void EngineChannel::ring_end() const noexcept { ::eventfd_write(end_bell(), 1); }
 
 void EngineChannel::clear_bell(Receiver receiver) const noexcept {
   assert(receiver != Receiver::kNobody);

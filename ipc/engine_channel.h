@@ -1,11 +1,12 @@
-// The engine's end of one worker's channel: two sealed memfds, two eventfds, two sockets.
+// The engine's end of one worker's channel: two sealed memfds, three eventfds, two sockets.
 // A channel serves one epoch. It is never repaired: when the worker dies or lies it is destroyed.
 //
 // Threads: sending is serialised by its callers; receiving belongs to the one holder of the
 // receive token (`try_take_token`). The two may run at once. `ring_worker`, `send_control` and
 // `announce` may be called by any thread.
 // Trust: nothing that the worker wrote is used before it was copied and checked here. The worker
-// holds the same eventfds, and may clear O_NONBLOCK on them: `clear_bell` does not depend on it.
+// holds the same bells, and may fill them and clear O_NONBLOCK on them: they are only read here,
+// and `clear_bell` does not depend on it.
 #pragma once
 
 #include <array>
@@ -102,8 +103,10 @@ class EngineChannel {
   // Sockets. As soon as one hangs up (POLLHUP), the worker is dead or dying, or has cut itself off.
   // A dead worker's pidfd tells the same, but not before the kernel has taken its memory apart.
   [[nodiscard]] std::array<int, 2> hang_ups() const noexcept;
-  // Rings the holder of the receive token, if it sleeps. Any thread.
-  void ring_caller() const noexcept;
+  // An eventfd that the worker does not have, and so can neither fill nor empty: readable, ever
+  // after, once somebody has rung it because the worker ends. Any thread may.
+  [[nodiscard]] int end_bell() const noexcept;
+  void ring_end() const noexcept;
   // Makes that eventfd unreadable until it is rung again. Never blocks.
   void clear_bell(Receiver receiver) const noexcept;
   // Pairs of (descriptor here, ChildDescriptor number in the child), for ChildProcess::spawn.
@@ -115,7 +118,8 @@ class EngineChannel {
   struct Parts {
     Memfd memfd_a, memfd_b;
     Segment segment_a, segment_b;
-    FileDescriptor caller_bell, reactor_bell, control, child_control, lifeline, child_lifeline;
+    FileDescriptor caller_bell, reactor_bell, end_bell;
+    FileDescriptor control, child_control, lifeline, child_lifeline;
   };
   EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Parts parts);
   static EngineHeader& write_header(std::uint64_t epoch, const ChannelSizes& sizes,

@@ -32,7 +32,7 @@
 namespace dspool::ipc {
 
 inline constexpr std::uint32_t kMagic = 0x4c504453;  // "SDPL" in memory order
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::size_t kRingOffset = 4096;
 inline constexpr std::size_t kRecordAlignment = 16;
 // One value (a command's arguments, its result, all fields of a session) up to here travels in the
@@ -59,8 +59,8 @@ enum class BodyPlace : std::uint16_t {
 };
 inline constexpr std::uint16_t kLastBodyPlace = static_cast<std::uint16_t>(BodyPlace::kMemfd);
 
-// More threads want to run than there are cores: a worker that has no record after this one sleeps
-// at once, since to look for it would take a core from whoever would send it.
+// More callers and workers wait for each other than there are cores: a worker that has no record
+// after this one sleeps at once, since to look for it would take a core from whoever would send it.
 inline constexpr std::uint16_t kCrowded = 1;
 static_assert(kCrowded <= kLastBodyPlace);
 

@@ -15,8 +15,8 @@ namespace dspool::ipc {
   return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
 }
 
-inline bool send_signal(const FileDescriptor& pidfd, int signal) noexcept {
-  return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0U) == 0;
+inline bool send_signal(int pidfd, int signal) noexcept {
+  return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U) == 0;
 }
 
 }  // namespace dspool::ipc

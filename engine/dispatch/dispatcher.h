@@ -85,8 +85,9 @@ class Dispatcher {
   // worker must be killed.
   [[nodiscard]] bool answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
                               TimePoint now);
-  // No more work for this worker, whose death is to come.
+  // No more work for this worker, whose death is to come; that nobody asked for, if it has hung up.
   void doom(std::uint32_t worker);
+  void hung_up(std::uint32_t worker);
   void worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now);
   // Why the last worker that could not start did not.
   void start_failed(std::string_view last_words) { last_words_ = last_words; }
@@ -158,6 +159,7 @@ class Dispatcher {
   void call_timer_fired(Call& call, TimePoint now);
   void grace_fired(Attempt& attempt, TimePoint now);
   void kill(WorkerSlot& worker, std::string_view why);
+  void count_loss(const WorkerSlot& worker);
   void arm(Timer& timer, TimePoint due) noexcept;
   void learn_service_time(std::int64_t service_ns) noexcept;
   [[nodiscard]] std::chrono::milliseconds expected_wait() const noexcept;

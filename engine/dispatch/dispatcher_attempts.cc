@@ -270,6 +270,16 @@ void Dispatcher::doom(std::uint32_t worker) {
   if (slot.state == WorkerState::kReady) slot.state = WorkerState::kDoomed;
 }
 
+void Dispatcher::hung_up(std::uint32_t worker) {
+  count_loss(*workers_[worker]);
+  doom(worker);
+}
+
+// Once: from then on it is not ready.
+void Dispatcher::count_loss(const WorkerSlot& worker) {
+  if (worker.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
+}
+
 void Dispatcher::kill(WorkerSlot& worker, std::string_view why) {
   doom(worker.index());
   ports_.transport.kill(worker.index(), why);
@@ -277,7 +287,7 @@ void Dispatcher::kill(WorkerSlot& worker, std::string_view why) {
 
 void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
-  if (slot.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
+  count_loss(slot);
   slot.state = WorkerState::kAbsent;
   journal_.note(EventKind::kWorkerLost, now, slot, how);
   slot.for_each_in_flight([&](Attempt& attempt) {

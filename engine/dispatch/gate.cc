@@ -1,8 +1,10 @@
 #include "engine/dispatch/gate.h"
 
+#include <csignal>
 #include <utility>
 
 #include "engine/dispatch/errors.h"
+#include "ipc/pidfd.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -40,11 +42,11 @@ Gate::Admission Gate::arrive(BlockingCall& call) {
     if (call.request_id != 0 && dispatcher.worker(call.worker).in_flight() == 1) {
       const auto& link = links_[call.worker];
       if (!link->channel().try_take_token()) return;
-      link->channel().announce(ipc::Receiver::kNobody);  // before an answer could ring the reactor
+      link->channel().announce(ipc::Receiver::kNobody);  // or the answer would ring the reactor
       admission.to_read = link;
       admission.crowded = crowded();
-      call.is_read_by_caller = true;
-      ++reading_callers_;
+      call.is_in_crowd = true;
+      ++crowd_;
     }
   });
   return admission;
@@ -89,6 +91,11 @@ bool Gate::runs_on(const Call& call, std::uint32_t worker) const {
   return call.request_id != 0 && call.worker == worker;
 }
 
+void Gate::leave_crowd(BlockingCall& call) {
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(call.is_in_crowd, false)) --crowd_;
+}
+
 void Gate::complete(Completion done, Result<Answer> result) {
   auto call = std::make_unique<SubmittedCall>();
   call->completion = std::move(done);
@@ -116,7 +123,8 @@ Sent Gate::send(std::uint32_t worker, const Request& request) {
 // Whether one more caller that looks for its answer, and the worker that makes it, would share the
 // cores with others that do the same. Then either side's spinning keeps somebody else from working:
 // four such pairs on two cores wait for whole slices of the scheduler.
-bool Gate::crowded() const noexcept { return 2 * (reading_callers_ + 1) > cores_; }
+// One pair may look wherever it is: where it has one core, its yields are cheaper than sleeps.
+bool Gate::crowded() const noexcept { return crowd_ != 0 && 2 * (crowd_ + 1) > cores_; }
 
 void Gate::cancel(std::uint32_t worker, std::uint64_t request_id) {
   const auto& link = links_[worker];
@@ -136,8 +144,8 @@ void Gate::ended(Call& call) {
         static_cast<std::uint32_t>(static_cast<SubmittedCall&>(owned).public_id & kPublicIndexMask);
     submitted_[index] = nullptr;
     free_submitted_.push_back(index);
-  } else if (static_cast<BlockingCall&>(owned).is_read_by_caller) {
-    --reading_callers_;
+  } else if (std::exchange(static_cast<BlockingCall&>(owned).is_in_crowd, false)) {
+    --crowd_;
   }
   call.next_ended = nullptr;
   Effects& effects = *effects_;
@@ -276,19 +284,31 @@ void Gate::open(std::shared_ptr<worker::Link> link) {
   links_[link->slot()] = std::move(link);
 }
 
-void Gate::close(worker::Link& link, std::string_view how) {
+bool Gate::close(worker::Link& link, std::string_view how) {
   std::shared_ptr<worker::Link> last;
+  bool has_served = false;
   step([&](Dispatcher& dispatcher, TimePoint now) {
-    link.has_served = dispatcher.worker(link.slot()).served != 0;
+    has_served = dispatcher.worker(link.slot()).served != 0;
     dispatcher.worker_lost(link.slot(), link.violated() ? Loss::kViolation : Loss::kDeath,
                            link.violated() ? std::string_view(link.violation()) : how, now);
     last = std::move(links_[link.slot()]);
   });
   link.last_pong.store(worker::kGoneForEver, std::memory_order_release);
+  return has_served;
 }
 
-void Gate::bury(const worker::Link& link) {
-  parts_.supervisor.lost(link.slot(), link.epoch(), link.has_served);
+void Gate::bury(const worker::Link& link, bool has_served) {
+  parts_.supervisor.lost(link.slot(), link.epoch(), has_served);
+}
+
+void Gate::hung_up(worker::Link& link) {
+  bool is_at_work = false;
+  step([&](Dispatcher& dispatcher, TimePoint) {
+    dispatcher.hung_up(link.slot());
+    is_at_work = dispatcher.worker(link.slot()).in_flight() != 0;
+  });
+  if (is_at_work) ipc::send_signal(link.pidfd, SIGKILL);
+  link.channel().ring_end();
 }
 
 std::vector<std::shared_ptr<worker::Link>> Gate::links() const {

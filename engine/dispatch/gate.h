@@ -41,7 +41,7 @@ struct BlockingCall : OwnedCall {
   std::atomic<std::uint32_t> done{0};
   [[nodiscard]] bool is_done() const noexcept { return done.load(std::memory_order_acquire) != 0; }
 
-  bool is_read_by_caller = false;  // under the gate's lock
+  bool is_in_crowd = false;  // under the gate's lock
 };
 
 // Owns what it was submitted with; deletes itself after its completion has run.
@@ -109,6 +109,8 @@ class Gate final : private Transport, private CallListener {
   bool cancel(std::uint64_t public_id);
   // Whether the call is one that this worker works on, so that its answer can only come from there.
   [[nodiscard]] bool runs_on(const Call& call, std::uint32_t worker) const;
+  // Its caller sleeps for long, and takes a core from nobody.
+  void leave_crowd(BlockingCall& call);
   // Tells `done` of a call's end that came without the dispatcher.
   void complete(Completion done, Result<Answer> result);
 
@@ -119,9 +121,12 @@ class Gate final : private Transport, private CallListener {
 
   // A worker's channel is there, and is gone. REQUIRES: the token, for `close`.
   void open(std::shared_ptr<worker::Link> link);
-  void close(worker::Link& link, std::string_view how);
-  // After `close`: has the worker replaced.
-  void bury(const worker::Link& link);
+  // `close` returns whether the worker had served anything. After it `bury` has it replaced.
+  bool close(worker::Link& link, std::string_view how);
+  void bury(const worker::Link& link, bool has_served);
+  // The worker has hung up: it gets no more work. One that has some, and may be busy with it, is
+  // killed before anybody else can get that.
+  void hung_up(worker::Link& link);
 
   // What is open, one a slot; null: none.
   [[nodiscard]] std::vector<std::shared_ptr<worker::Link>> links() const;
@@ -179,7 +184,7 @@ class Gate final : private Transport, private CallListener {
   Dispatcher dispatcher_;
   Effects* effects_ = nullptr;
   const std::uint32_t cores_ = std::thread::hardware_concurrency();
-  std::uint32_t reading_callers_ = 0;
+  std::uint32_t crowd_ = 0;  // callers that read their own answers, and have not slept for long
   bool hand_off_enqueued_ = false;
   bool sweep_enqueued_ = false;
   TimePoint reactor_wakes_ = TimePoint::max();

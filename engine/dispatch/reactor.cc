@@ -70,8 +70,8 @@ void Reactor::run() {
     const bool read_something = read_all();
     close_dead();
     const bool more_completions = gate_.run_completions();
-    keep_time();
-    if (read_something || more_completions) continue;
+    const bool events = keep_time();
+    if (read_something || more_completions || events) continue;
     {
       const std::lock_guard lock(mutex_);
       if (finishing_ && links_.empty() && new_links_.empty()) break;
@@ -150,8 +150,8 @@ bool Reactor::announce_all() {
   return true;
 }
 
-// Waits for an event, and takes all that are there.
-void Reactor::take_events(std::chrono::milliseconds patience) {
+// Waits for an event, and takes all that are there. false: there was none.
+bool Reactor::take_events(std::chrono::milliseconds patience) {
   std::array<epoll_event, 32> events;
   const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
                                  static_cast<int>(patience.count()));
@@ -163,10 +163,10 @@ void Reactor::take_events(std::chrono::milliseconds patience) {
     }
     for (Watched& watched : links_) {
       if (death_event(watched.link->epoch()) != about) continue;
-      watched.dead = true;
-      watched.link->end();
+      if (!std::exchange(watched.dead, true)) gate_.hung_up(*watched.link);
     }
   }
+  return count > 0;
 }
 
 void Reactor::sleep() {
@@ -178,24 +178,26 @@ void Reactor::sleep() {
                        std::chrono::milliseconds(0)));
 }
 
-// Also while there is always something to read.
-void Reactor::keep_time() {
+// Also while there is always something to read. Whether there were events.
+bool Reactor::keep_time() {
   const TimePoint now = Gate::now();
-  if (now < look_at_timers_) return;
+  if (now < look_at_timers_) return false;
   look_at_timers_ = now + kTimerInterval;
-  take_events(std::chrono::milliseconds(0));
+  const bool events = take_events(std::chrono::milliseconds(0));
   const TimePoint due = gate_.plan_wake(now + kMaxSleep);
   if (due <= Gate::now()) gate_.sweep();
-  if (now < listen_to_hearts_) return;
+  if (now < listen_to_hearts_) return events;
   listen_to_hearts_ = now + kHeartInterval;
   gate_.listen_to_hearts();
+  return events;
 }
 
-// A dead worker's ring is read once more, then its link is closed and the token kept: nobody reads
-// it ever again. Whoever waited for it is told before the supervisor is, which would take the core
-// that this thread runs on, and might leave it to the kernel's taking apart of the process.
+// The ring of a worker that has hung up is read once more, then its link is closed and the token
+// kept: nobody reads it ever again. Whoever waited for it is told before the supervisor is, which
+// would take the core that this thread runs on, and might leave it to the kernel's taking apart of
+// the process.
 void Reactor::close_dead() {
-  std::vector<std::shared_ptr<worker::Link>> closed;
+  std::vector<std::pair<std::shared_ptr<worker::Link>, bool>> closed;  // has it served?
   std::erase_if(links_, [&](Watched& watched) {
     if (!watched.dead) return false;
     worker::Link& link = *watched.link;
@@ -207,13 +209,13 @@ void Reactor::close_dead() {
       ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
     }
     const auto status = ipc::peek_exit_status(link.pidfd);
-    gate_.close(link, status ? status->describe() : "the log says how");
-    closed.push_back(std::move(watched.link));
+    const bool has_served = gate_.close(link, status ? status->describe() : "the log says how");
+    closed.emplace_back(std::move(watched.link), has_served);
     return true;
   });
   if (closed.empty()) return;
   gate_.run_completions();
-  for (const auto& link : closed) gate_.bury(*link);
+  for (const auto& [link, has_served] : closed) gate_.bury(*link, has_served);
 }
 
 }  // namespace dspool::dispatch

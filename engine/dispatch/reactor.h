@@ -27,7 +27,7 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Reads the link from now on, until its worker is dead. Any thread.
+  // Reads the link from now on, until its worker has hung up. Any thread.
   void watch(std::shared_ptr<worker::Link> link);
   // Waits for the thread, which ends when the last link has closed.
   void finish();
@@ -51,9 +51,9 @@ class Reactor {
   void read(Watched& watched);
   [[nodiscard]] bool anything_to_read() const;
   bool announce_all();
-  void take_events(std::chrono::milliseconds patience);
+  bool take_events(std::chrono::milliseconds patience);
   void sleep();
-  void keep_time();
+  bool keep_time();
   void close_dead();
 
   Gate& gate_;

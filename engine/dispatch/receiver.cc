@@ -2,19 +2,34 @@
 
 #include <poll.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+
 namespace dspool::dispatch {
 namespace {
 
-// Sleeps until the worker rings, or the reactor since the worker ends, or the deadline. false: it
-// is time to hand over; what a dead worker has left is the reactor's.
-bool sleep_on(const worker::Link& link, ipc::EngineChannel& channel, TimePoint deadline) {
-  const auto left = deadline - Gate::now();
-  if (left <= std::chrono::nanoseconds(0) || link.ended()) return false;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
-  pollfd bell{.fd = channel.caller_bell(), .events = POLLIN, .revents = 0};
-  if (::ppoll(&bell, 1, &timeout, nullptr) > 0) channel.clear_bell(ipc::Receiver::kCaller);
-  return true;
+using std::chrono::nanoseconds;
+
+// A caller that has slept for longer is in nobody's way.
+constexpr nanoseconds kShortSleep = std::chrono::milliseconds(1);
+
+enum class Woken : std::uint8_t {
+  kByBell,
+  kByTime,
+  kByEnd,  // of the worker: what is left is the reactor's to read
+};
+
+Woken sleep_on(const ipc::EngineChannel& channel, nanoseconds longest) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(longest);
+  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (longest - seconds).count()};
+  std::array<pollfd, 2> watched{{{.fd = channel.caller_bell(), .events = POLLIN, .revents = 0},
+                                 {.fd = channel.end_bell(), .events = POLLIN, .revents = 0}}};
+  if (::ppoll(watched.data(), watched.size(), &timeout, nullptr) <= 0) return Woken::kByTime;
+  if (watched[1].revents != 0) return Woken::kByEnd;
+  channel.clear_bell(ipc::Receiver::kCaller);
+  return Woken::kByBell;
 }
 
 }  // namespace
@@ -23,6 +38,14 @@ void receive_until_done(Gate& gate, worker::Link& link, BlockingCall& call, Wake
                         bool crowded) {
   ipc::EngineChannel& channel = link.channel();
   const auto something_to_do = [&] { return channel.has_records() || call.is_done(); };
+  bool slept_for_long = false;
+  const auto sleep = [&] {
+    const nanoseconds left = call.deadline - Gate::now();
+    if (left <= nanoseconds(0)) return false;
+    const Woken woken = sleep_on(channel, slept_for_long ? left : std::min(left, kShortSleep));
+    if (woken == Woken::kByTime && !std::exchange(slept_for_long, true)) gate.leave_crowd(call);
+    return woken != Woken::kByEnd;
+  };
   bool go_on = true;
   while (go_on && !call.is_done()) {
     if (crowded ? something_to_do() : link.spin.spin(something_to_do)) {
@@ -32,13 +55,12 @@ void receive_until_done(Gate& gate, worker::Link& link, BlockingCall& call, Wake
       continue;
     }
     channel.announce(ipc::Receiver::kCaller);
-    go_on = something_to_do() || sleep_on(link, channel, call.deadline);
+    go_on = something_to_do() || sleep();
     channel.announce(ipc::Receiver::kNobody);
   }
   channel.announce(ipc::Receiver::kReactor);
-  const bool left_over = channel.has_records() || link.violated();
-  channel.release_token();
-  if (left_over || !call.is_done()) reactor.wake();
+  channel.release_token();  // first: a ring that comes while it is held is lost on the reactor
+  if (channel.has_records() || link.violated() || !call.is_done()) reactor.wake();
   call.done.wait(0, std::memory_order_acquire);
 }
 

@@ -1,6 +1,6 @@
 // A caller's own reading of its answer, without a hop through another thread: it holds the link's
-// receive token until its call has ended, spins a little, then sleeps on the caller's bell. The
-// reactor, which watches for workers' ends, rings that too.
+// receive token until its call has ended, spins a little, then sleeps on the caller's bell and on
+// the one that the reactor rings when the worker ends.
 #pragma once
 
 #include "engine/dispatch/gate.h"

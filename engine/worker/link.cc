@@ -151,11 +151,6 @@ bool Link::take_ping(std::uint64_t id) noexcept {
   return true;
 }
 
-void Link::end() noexcept {
-  ended_.store(true, std::memory_order_release);
-  channel_->ring_caller();
-}
-
 void Link::set_violation(std::string what) {
   if (violated()) return;
   violation_ = std::move(what);

@@ -66,10 +66,6 @@ class Link {
   [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
   void set_violation(std::string what);
   bool condemned = false;  // its killing is under way
-  // The worker has ended, or hung up. The reactor says so, and rings the token's holder; any thread
-  // may ask.
-  void end() noexcept;
-  [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
   ipc::AdaptiveSpin spin;  // of the caller that waits for an answer
 
   // ---- set by the supervisor ----
@@ -79,7 +75,6 @@ class Link {
   // ---- used under the gate's lock ----
   std::uint64_t last_heartbeat = 0;
   std::uint32_t silent_looks = 0;  // in which it had no work, and its heart did not beat
-  bool has_served = false;         // known when it is closed
 
   // ---- answers to pings ----
   std::atomic<std::uint64_t> last_pong{0};  // the newest ping that was answered
@@ -104,7 +99,6 @@ class Link {
   bool has_started_ = false;  // it said that it is ready, or why it will never be
   std::vector<Letter> letters_;
   std::atomic<bool> violated_{false};
-  std::atomic<bool> ended_{false};
   std::string violation_;
 };
 

@@ -23,6 +23,7 @@ struct Attributes {
 static_assert(sizeof(Attributes) == 48);
 
 constexpr std::uint64_t kShortestSliceNs = 100'000;
+constexpr std::uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK
 
 bool set_policy(int policy) noexcept {
   const sched_param no_priority{};
@@ -36,6 +37,7 @@ void run_soon_and_briefly() noexcept {
   if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0U) != 0) return;
   if (attributes.policy != SCHED_OTHER) return;
   attributes.runtime_ns = kShortestSliceNs;
+  attributes.flags |= kResetOnFork;  // a completion may start threads and processes
   ::syscall(SYS_sched_setattr, 0, &attributes, 0U);
 }
 

@@ -19,6 +19,8 @@ namespace {
 
 static_assert(WorkerConfig::kLeastRingBytes == ipc::kMinRingBytes);
 
+constexpr std::string_view kDrained = "exit status 0";
+
 std::vector<std::byte> encode_language_model(const LanguageModel& model, std::uint32_t version) {
   flatbuffers::FlatBufferBuilder builder;
   const auto name = builder.CreateString(model.model);
@@ -133,6 +135,7 @@ void Supervisor::abort(std::uint32_t slot, std::uint64_t epoch, std::string_view
     place.output->become_important();
     place.process->kill(SIGABRT);
     place.kill_at = Clock::now() + kLastWords;
+    place.kill_why = "it has not ended upon SIGABRT";
   });
 }
 
@@ -208,7 +211,9 @@ std::optional<Supervisor::Clock::time_point> Supervisor::next_due() const {
   const auto consider = [&due](Clock::time_point at) { due = due ? std::min(*due, at) : at; };
   for (const Slot& slot : slots_) {
     if (slot.start_at) consider(*slot.start_at);
-    if (slot.link && !slot.was_ready) consider(slot.started + config_.start_timeout);
+    if (slot.link && !slot.was_ready && !slot.hung_up) {
+      consider(slot.started + config_.start_timeout);
+    }
     if (slot.kill_at) consider(*slot.kill_at);
   }
   return due;
@@ -221,12 +226,11 @@ void Supervisor::act_on_time() {
     if (slot.start_at && *slot.start_at <= now) spawn(i);
     if (slot.kill_at && *slot.kill_at <= now) {
       slot.kill_at = Clock::time_point::max();  // once
-      log_.warning("{} is killed: {}", names_[i],
-                   slot.hung_up ? "it has closed its end of the channel, and has not ended"
-                                : "it has not ended upon SIGABRT");
+      log_.warning("{} is killed: {}", names_[i], slot.kill_why);
       slot.process->kill_group(SIGKILL);
     }
-    if (slot.link && !slot.was_ready && slot.started + config_.start_timeout <= now) {
+    if (slot.link && !slot.was_ready && !slot.hung_up &&
+        slot.started + config_.start_timeout <= now) {
       slot.started = now;  // once
       slot.failure = Error{.category = ErrorCategory::kInitialization,
                            .code = "start_timeout",
@@ -248,8 +252,9 @@ void Supervisor::wait_for_events(std::optional<Clock::time_point> until) {
   std::vector<pollfd> watched{{.fd = wake_, .events = POLLIN, .revents = 0}};
   for (const Slot& slot : slots_) {
     if (slot.output) slot.output->watch(watched);
-    if (slot.hung_up)
+    if (slot.hung_up) {
       watched.push_back({.fd = slot.process->pidfd(), .events = POLLIN, .revents = 0});
+    }
   }
   timespec timeout{};
   if (until) {
@@ -328,7 +333,10 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
 void Supervisor::hang_up(Slot& place, bool has_served) {
   place.hung_up = true;
   place.has_served = has_served;
-  if (!place.kill_at) place.kill_at = Clock::now() + kHangUpGrace;
+  if (place.wanted && !place.kill_at) {  // one that was drained has until kill_at_
+    place.kill_at = Clock::now() + kHangUpGrace;
+    place.kill_why = "it has closed its end of the channel, and has not ended";
+  }
   {
     const std::lock_guard lock(lm_mutex_);
     std::erase(lm_links_, place.link);
@@ -359,7 +367,10 @@ void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
   place.process.reset();
   place.kill_at.reset();
   place.hung_up = false;
-  if (!place.wanted) return;
+  if (!place.wanted) {
+    if (how != kDrained) log_.info("{} ended ({})", names_[slot], how);
+    return;
+  }
   if (!place.was_ready) return report_start_failure(slot, std::move(*failure));
   if (has_served) place.pause = std::chrono::milliseconds(0);
   const auto pause = has_served ? place.pause : pause_before_restart(place);

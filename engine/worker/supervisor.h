@@ -3,7 +3,7 @@
 //
 // What it owns of a worker: the process, its output, its place in the restart schedule. Who is
 // ready and what is in flight is the dispatcher's business; the supervisor hears of a worker's
-// readiness and death from the reactor.
+// readiness and hang-up from the reactor.
 //
 // Crash: a worker that dies after its first answer is replaced at once; one that dies before that,
 // after a pause that doubles up to kMaxPause.
@@ -106,7 +106,8 @@ class Supervisor {
     std::chrono::milliseconds pause{0};
     std::optional<Clock::time_point> start_at;  // the next start
     Clock::time_point started;
-    std::optional<Clock::time_point> kill_at;  // it was aborted, or has hung up
+    std::optional<Clock::time_point> kill_at;
+    std::string_view kill_why;
     bool hung_up = false;
     bool has_served = false;  // known when it has hung up
   };

@@ -1,5 +1,7 @@
 // What a worker is replaced for.
+#include <fcntl.h>
 #include <flatbuffers/flexbuffers.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <limits>
 #include <thread>
 
 #include "ipc/sealed_bytes.h"
@@ -59,6 +62,8 @@ std::span<const Hostility::Act> Hostility::crimes() {
       {"hand over anything", &Hostility::hand_over_anything, 16},
       {"punch a hole", &Hostility::punch_a_hole},
       {"die", &Hostility::die},
+      {"die with full bells", &Hostility::die_with_full_bells},
+      {"cut the wires", &Hostility::cut_the_wires, 1},
       {"hang", &Hostility::hang, 1},
       {"stop", &Hostility::stop, 1},
   };
@@ -282,6 +287,23 @@ void Hostility::die() {
     default:
       ::raise(SIGKILL);
   }
+}
+
+// Whoever wrote to one of them would wait for ever.
+void Hostility::die_with_full_bells() {
+  for (const int bell : {RawChannel::kCallerBell, RawChannel::kReactorBell}) {
+    eventfd_t count = 0;
+    ::eventfd_read(bell, &count);
+    ::eventfd_write(bell, std::numeric_limits<eventfd_t>::max() - 1);
+    ::fcntl(bell, F_SETFL, 0);
+  }
+  die();
+}
+
+// It hangs up, and lives on.
+void Hostility::cut_the_wires() {
+  ::close_range(3, std::numeric_limits<unsigned>::max(), 0);
+  for_ever([] { ::pause(); });
 }
 
 void Hostility::hang() {

@@ -66,6 +66,8 @@ class Hostility {
   void name_bodies_elsewhere();
   void hand_over_anything();
   void die();
+  void die_with_full_bells();
+  void cut_the_wires();
   void hang();
   void stop();
 

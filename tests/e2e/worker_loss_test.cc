@@ -72,18 +72,31 @@ TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
   EXPECT_TRUE(log.wait_for("exit status 7", kPatience)) << log.text();
 }
 
-// One that lives, but can be told nothing any more, is as good as dead.
-TEST(WorkerLossTest, OneThatClosesItsDescriptorsIsReplaced) {
+// One that lives, but can be told nothing any more, is as good as dead. What it has in hand must
+// not go on beside its repetition.
+TEST(WorkerLossTest, OneThatClosesItsDescriptorsAtWorkIsKilledAtOnce) {
   test::CapturedLog log;
   Config config = test::pool_config(1);
   log.capture(config, LogLevel::kWarning);
   const auto engine = test::start_pool(config);
   ASSERT_NE(engine, nullptr);
-  const auto lost = engine->execute_in_session("a", "close_descriptors_and_sleep", {});
+  const auto lost = engine->execute_in_session("a", "close_descriptors", {{"sleep", 3'600}});
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, "worker_lost");
   EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
-  EXPECT_TRUE(log.wait_for("it has closed its end of the channel", kPatience)) << log.text();
+  EXPECT_TRUE(log.wait_for("killed by SIGKILL", kPatience)) << log.text();
+  EXPECT_EQ(engine->stats().workers_lost, 1U);
+}
+
+TEST(WorkerLossTest, OneThatClosesItsDescriptorsWithoutWorkIsReplaced) {
+  test::CapturedLog log;
+  Config config = test::pool_config(1);
+  log.capture(config, LogLevel::kWarning);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  ASSERT_TRUE(engine->execute_in_session("a", "close_descriptors", {{"after", 0.1}}));
+  EXPECT_TRUE(log.wait_for("is replaced", kPatience)) << log.text();
+  EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
 }
 
 // The attempt that answers may run on another worker than the one whose answers the caller reads.

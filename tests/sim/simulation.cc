@@ -197,6 +197,7 @@ void Simulation::die(std::uint32_t worker) {
   if (w.epoch == 0) return;
   ++counts_.deaths;
   w = Worker{};
+  if (chance() < 0.5) dispatcher_.hung_up(worker);
   dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed by SIGKILL", now_);
   after(some_time(milliseconds(20)), [this, worker] { make_ready(worker); });
 }

@@ -16,7 +16,7 @@ enum class EventKind : std::uint8_t {
                   // "cancelled"
   kCommit,        // call, session, request, version it made
   kWorkerReady,   // worker, epoch
-  kWorkerLost,    // worker, epoch, detail: how it ended
+  kWorkerLost,    // worker, epoch, detail: how it ended, where that is known so early
   kSessionEnded,  // session
 };
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;

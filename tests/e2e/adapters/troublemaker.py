@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from typing import Any
 
@@ -69,9 +70,12 @@ class Troublemaker(Adapter):
     def exit(self, session: Session, /, status: int = 3) -> None:
         os._exit(status)
 
-    def close_descriptors_and_sleep(self, session: Session, /) -> None:
-        os.closerange(3, 1024)
-        time.sleep(3600)
+    def close_descriptors(self, session: Session, /, after: float = 0, sleep: float = 0) -> None:
+        if after == 0:
+            os.closerange(3, 1024)
+        else:
+            threading.Timer(after, os.closerange, (3, 1024)).start()
+        time.sleep(sleep)
 
     def quit(self, session: Session, /) -> None:
         raise SystemExit(4)
