@@ -2,11 +2,11 @@
 // for that. It ends the process's whole group if the process leads it, and only the process
 // otherwise. It works while every other thread hangs, and does not depend on who the parent is.
 //
-// It also tells the other end of this process's death, within a tenth of a millisecond. A killed
-// process's descriptors are closed when the last thread that shares them ends, and its last thread
-// first takes the process's memory apart, which takes milliseconds (0.3 for each mapped MiB). So
-// the thread has a descriptor table of its own, with this socket, and the others one without it:
-// whichever thread comes last, one of the two tables is closed before.
+// It also tells the other end of this process's death, at once. A killed process's descriptors are
+// closed when the last thread that shares them ends, and its last thread first takes the process's
+// memory apart, which takes milliseconds. So the thread has a descriptor table of its own, with
+// this socket, and the others one without it: whichever thread comes last, one of the two tables
+// is closed before.
 #pragma once
 
 #include <memory>

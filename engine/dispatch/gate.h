@@ -109,7 +109,7 @@ class Gate final : private Transport, private CallListener {
   bool cancel(std::uint64_t public_id);
   // Whether the call is one that this worker works on, so that its answer can only come from there.
   [[nodiscard]] bool runs_on(const Call& call, std::uint32_t worker) const;
-  // Its caller sleeps for long, and takes a core from nobody.
+  // Its caller looks for the answer no more, or sleeps for long, and takes a core from nobody.
   void leave_crowd(BlockingCall& call);
   // Tells `done` of a call's end that came without the dispatcher.
   void complete(Completion done, Result<Answer> result);

@@ -61,6 +61,7 @@ void receive_until_done(Gate& gate, worker::Link& link, BlockingCall& call, Wake
   channel.announce(ipc::Receiver::kReactor);
   channel.release_token();  // first: a ring that comes while it is held is lost on the reactor
   if (channel.has_records() || link.violated() || !call.is_done()) reactor.wake();
+  if (!call.is_done()) gate.leave_crowd(call);
   call.done.wait(0, std::memory_order_acquire);
 }
 

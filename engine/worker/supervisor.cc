@@ -19,8 +19,6 @@ namespace {
 
 static_assert(WorkerConfig::kLeastRingBytes == ipc::kMinRingBytes);
 
-constexpr std::string_view kDrained = "exit status 0";
-
 std::vector<std::byte> encode_language_model(const LanguageModel& model, std::uint32_t version) {
   flatbuffers::FlatBufferBuilder builder;
   const auto name = builder.CreateString(model.model);
@@ -368,7 +366,7 @@ void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
   place.kill_at.reset();
   place.hung_up = false;
   if (!place.wanted) {
-    if (how != kDrained) log_.info("{} ended ({})", names_[slot], how);
+    if (status.signalled || status.code != 0) log_.info("{} ended ({})", names_[slot], how);
     return;
   }
   if (!place.was_ready) return report_start_failure(slot, std::move(*failure));

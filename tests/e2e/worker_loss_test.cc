@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <memory>
 #include <random>
 #include <thread>
 #include <vector>
@@ -25,6 +26,13 @@ using testing::IsEmpty;
 void wait_for_restarts(Engine& engine, std::uint64_t restarts) {
   while (engine.stats().worker_restarts < restarts) std::this_thread::yield();
   ASSERT_TRUE(engine.wait_until_ready(kPatience));
+}
+
+// One worker; what the pool warns of is in `log`.
+std::unique_ptr<Engine> start_logged_pool(test::CapturedLog& log) {
+  Config config = test::pool_config(1);
+  log.capture(config, LogLevel::kWarning);
+  return test::start_pool(config);
 }
 
 TEST(WorkerLossTest, TheSessionIsServedElsewhere) {
@@ -57,9 +65,7 @@ TEST(WorkerLossTest, TheReplacementIsScheduledAsTheEngineIs) {
 
 TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
   test::CapturedLog log;
-  Config config = test::pool_config(1);
-  log.capture(config, LogLevel::kWarning);
-  const auto engine = test::start_pool(config);
+  const auto engine = start_logged_pool(log);
   ASSERT_NE(engine, nullptr);
   const auto lost = engine->execute_in_session("a", "exit", {{"status", 7}});
   ASSERT_FALSE(lost);
@@ -76,11 +82,9 @@ TEST(WorkerLossTest, WithoutConsentTheCallIsNotRepeated) {
 // not go on beside its repetition.
 TEST(WorkerLossTest, OneThatClosesItsDescriptorsAtWorkIsKilledAtOnce) {
   test::CapturedLog log;
-  Config config = test::pool_config(1);
-  log.capture(config, LogLevel::kWarning);
-  const auto engine = test::start_pool(config);
+  const auto engine = start_logged_pool(log);
   ASSERT_NE(engine, nullptr);
-  const auto lost = engine->execute_in_session("a", "close_descriptors", {{"sleep", 3'600}});
+  const auto lost = engine->execute_in_session("a", "close_descriptors_and_hang", {});
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, "worker_lost");
   EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
@@ -90,11 +94,11 @@ TEST(WorkerLossTest, OneThatClosesItsDescriptorsAtWorkIsKilledAtOnce) {
 
 TEST(WorkerLossTest, OneThatClosesItsDescriptorsWithoutWorkIsReplaced) {
   test::CapturedLog log;
-  Config config = test::pool_config(1);
-  log.capture(config, LogLevel::kWarning);
-  const auto engine = test::start_pool(config);
+  const auto engine = start_logged_pool(log);
   ASSERT_NE(engine, nullptr);
-  ASSERT_TRUE(engine->execute_in_session("a", "close_descriptors", {{"after", 0.1}}));
+  const auto pid = engine->execute_in_session("a", "close_descriptors_on_signal", {});
+  ASSERT_TRUE(pid) << pid.error().describe();
+  ::kill(static_cast<int>(pid->value.as_int64()), SIGUSR1);
   EXPECT_TRUE(log.wait_for("is replaced", kPatience)) << log.text();
   EXPECT_EQ(engine->execute_in_session("a", "increment", {})->value.as_int64(), 1);
 }

@@ -125,5 +125,23 @@ TEST(LifelineTest, EndsTheWholeGroupWhenTheEngineIsGone) {
   EXPECT_EQ(wait_for_end(*child).describe(), "killed by SIGKILL");
 }
 
+TEST(LifelineTest, AKilledProcessHangsUpOnBothSockets) {
+  const auto engine = EngineChannel::create(1, kSmallestRings).value();
+  const auto child = spawn({.program = echo_peer_path(),
+                            .arguments = {},
+                            .environment = {},
+                            .descriptors = engine->child_descriptors()});
+  engine->close_child_ends();
+  RecordHeader header{};
+  std::vector<std::byte> body;
+  ASSERT_TRUE(push(*engine, 1, {}));
+  publish_and_ring(*engine);
+  ASSERT_EQ(receive_waiting(*engine, header, body, child->pidfd()),
+            EngineChannel::Received::kRecord);
+  for (const int socket : engine->hang_ups()) EXPECT_FALSE(hung_up(socket, 0));
+  child->kill(SIGKILL);
+  for (const int socket : engine->hang_ups()) EXPECT_TRUE(hung_up(socket, kWatchdogMs));
+}
+
 }  // namespace
 }  // namespace dspool::ipc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -70,12 +71,20 @@ class Troublemaker(Adapter):
     def exit(self, session: Session, /, status: int = 3) -> None:
         os._exit(status)
 
-    def close_descriptors(self, session: Session, /, after: float = 0, sleep: float = 0) -> None:
-        if after == 0:
+    def close_descriptors_and_hang(self, session: Session, /) -> None:
+        os.closerange(3, 1024)
+        self.hang(session)
+
+    def close_descriptors_on_signal(self, session: Session, /) -> int:
+        """Returns the process, which closes them when it gets SIGUSR1."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+
+        def close() -> None:
+            signal.sigwait({signal.SIGUSR1})
             os.closerange(3, 1024)
-        else:
-            threading.Timer(after, os.closerange, (3, 1024)).start()
-        time.sleep(sleep)
+
+        threading.Thread(target=close, daemon=True).start()
+        return os.getpid()
 
     def quit(self, session: Session, /) -> None:
         raise SystemExit(4)

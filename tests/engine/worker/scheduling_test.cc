@@ -19,7 +19,7 @@ TEST(SchedulingTest, AThreadThatRunsBrieflyKeepsItsPolicyAndItsNiceness) {
   in_a_thread([] {
     const int niceness = ::getpriority(PRIO_PROCESS, 0);
     run_soon_and_briefly();
-    EXPECT_EQ(::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK, SCHED_OTHER);
+    EXPECT_EQ(::sched_getscheduler(0), SCHED_OTHER | SCHED_RESET_ON_FORK) << "it was not asked";
     EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), niceness);
   });
 }
