@@ -94,4 +94,13 @@ inline EngineChannel::Received receive_waiting(EngineChannel& engine, RecordHead
   }
 }
 
+// Sends a request, whose body is its id, and waits for the answer.
+inline void exchange(EngineChannel& engine, std::uint64_t id, int pidfd) {
+  RecordHeader header{};
+  std::vector<std::byte> body;
+  EXPECT_TRUE(push(engine, id, std::as_bytes(std::span(&id, 1))));
+  publish_and_ring(engine);
+  EXPECT_EQ(receive_waiting(engine, header, body, pidfd), EngineChannel::Received::kRecord);
+}
+
 }  // namespace dspool::ipc

@@ -113,12 +113,7 @@ TEST(LifelineTest, EndsTheWholeGroupWhenTheEngineIsGone) {
   engine->close_child_ends();
   const FileDescriptor grandchild = watch(read_text(child->standard_output(), true));
   ASSERT_TRUE(grandchild.is_open());
-  RecordHeader header{};
-  std::vector<std::byte> body;
-  ASSERT_TRUE(push(*engine, 1, {}));
-  publish_and_ring(*engine);
-  ASSERT_EQ(receive_waiting(*engine, header, body, child->pidfd()),
-            EngineChannel::Received::kRecord);
+  exchange(*engine, 1, child->pidfd());
 
   engine.reset();  // what the kernel does for an engine that was killed
   EXPECT_TRUE(readable(grandchild.get()));
@@ -132,12 +127,7 @@ TEST(LifelineTest, AKilledProcessHangsUpOnBothSockets) {
                             .environment = {},
                             .descriptors = engine->child_descriptors()});
   engine->close_child_ends();
-  RecordHeader header{};
-  std::vector<std::byte> body;
-  ASSERT_TRUE(push(*engine, 1, {}));
-  publish_and_ring(*engine);
-  ASSERT_EQ(receive_waiting(*engine, header, body, child->pidfd()),
-            EngineChannel::Received::kRecord);
+  exchange(*engine, 1, child->pidfd());
   for (const int socket : engine->hang_ups()) EXPECT_FALSE(hung_up(socket, 0));
   child->kill(SIGKILL);
   for (const int socket : engine->hang_ups()) EXPECT_TRUE(hung_up(socket, kWatchdogMs));

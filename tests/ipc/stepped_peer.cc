@@ -48,15 +48,6 @@ int wait_for_stop(pid_t pid) {
   return status;
 }
 
-// Sends a request, and waits for the answer.
-void exchange(EngineChannel& engine, std::uint64_t id, int pidfd) {
-  RecordHeader header{};
-  std::vector<std::byte> body;
-  EXPECT_TRUE(push(engine, id, std::as_bytes(std::span(&id, 1))));
-  publish_and_ring(engine);
-  EXPECT_EQ(receive_waiting(engine, header, body, pidfd), EngineChannel::Received::kRecord);
-}
-
 void wait_until_asleep(EngineChannel& engine, int pidfd) {
   while (!engine.publish() && !readable(pidfd, 0)) std::this_thread::yield();
 }
