@@ -21,6 +21,7 @@ struct Budget {
 };
 
 constexpr std::string_view kNoRival;  // the limit is a figure of its own
+constexpr double kEqual = 1.15;       // within the machine's noise
 
 constexpr std::array kBudgets = {
     Budget{"floor: round trip, spinning (us)", "BM_Floor_RoundTrip/spin", kNoRival,
@@ -33,6 +34,14 @@ constexpr std::array kBudgets = {
            &Measured::p50_us, Bound::kAtMost, 1.8},
     Budget{"commit, both sides asleep (us)", "BM_Engine_Commit/sleep", "BM_Floor_RoundTrip/sleep",
            &Measured::p50_us, Bound::kAtMost, 1.3},
+    Budget{"commit in memory (us)", "BM_Commit_Memory", "BM_Floor_RoundTrip/spin",
+           &Measured::p50_us, Bound::kAtMost, 1.8},
+    Budget{"anonymous call (us)", "BM_Engine_Anonymous", "BM_Engine_RoundTrip/spin",
+           &Measured::p50_us, Bound::kAtMost, 1.2},
+    Budget{"cold, 16 fields of 1 KiB (us)", "BM_Hydrate_Cold/bytes:16384",
+           "BM_Hydrate_Warm/bytes:16384", &Measured::p50_us, Bound::kAtMost, 2},
+    Budget{"append to 100,000 turns (us)", "BM_Append/length:100000", "BM_Append/length:10",
+           &Measured::p50_us, Bound::kAtMost, kEqual},
     Budget{"floor: throughput (calls/s)", "BM_Floor_Throughput/in_flight:16/workers:2", kNoRival,
            &Measured::items_per_second, Bound::kAtLeast, 290'000},
     Budget{"throughput (calls/s)", "BM_Engine_Throughput/in_flight:16/workers:2",
@@ -42,6 +51,12 @@ constexpr std::array kBudgets = {
            &Measured::items_per_second, Bound::kAtLeast, 120'000},
     Budget{"session lookup, 1 M sessions (ns)", "BM_SessionTable_Find/sessions:1000000",
            "BM_BareTable_Find/sessions:1000000", &Measured::cpu_ns, Bound::kAtMost, 1.5},
+    Budget{"an idle session (bytes)", "BM_IdleSessions/sessions:1000000", kNoRival,
+           &Measured::bytes_per_session, Bound::kAtMost, 512},
+    Budget{"expiry beside 1 M sessions (us)", "BM_Expiry_Tick/idle:1000000",
+           "BM_Expiry_Tick/idle:1000", &Measured::p50_us, Bound::kAtMost, kEqual},
+    Budget{"durable commits, 64 at once (1/s)", "BM_Store_CommitLocal/group:64",
+           "BM_BareRocksDB_Commit/group:64", &Measured::items_per_second, Bound::kAtLeast, 0.7},
     Budget{"16 MiB seen as a view (us)", "BM_LargePayload/bytes:16777216",
            "BM_Memcpy2/bytes:16777216", &Measured::p50_us, Bound::kAtMost, 1.5},
     Budget{"death seen, p99 (us)", "BM_Death_Detection", kNoRival, &Measured::p99_us,

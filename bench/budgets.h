@@ -13,7 +13,8 @@ struct Measured {
   double p50_us = 0;  // 0: it records no latencies
   double p99_us = 0;
   double p999_us = 0;
-  double items_per_second = 0;  // 0: it counts no items
+  double items_per_second = 0;   // 0: it counts no items
+  double bytes_per_session = 0;  // 0: it counts no memory
 };
 using Results = std::map<std::string, Measured>;  // by the benchmark's name
 

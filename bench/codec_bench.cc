@@ -11,6 +11,7 @@
 #include "bench/workload.h"
 #include "engine/session/record.h"
 #include "engine/worker/codec.h"
+#include "ipc/state_segment.h"
 #include "schemas/envelope_generated.h"
 
 namespace dspool::bench {
@@ -40,6 +41,7 @@ void BM_Codec_Encode(benchmark::State& state) {
   worker::RequestEncoder encoder;
   std::uint64_t request_id = 0;
   Latencies::time_in_batches(state, [&] {
+    encoder.refer_to(record);
     const auto body = encoder.encode({.request_id = ++request_id,
                                       .command = "echo",
                                       .args = args.bytes(),
@@ -51,6 +53,34 @@ void BM_Codec_Encode(benchmark::State& state) {
   });
 }
 BENCHMARK(BM_Codec_Encode);
+
+// What a cold worker is told of a session of 16 fields of 1 KiB.
+void BM_Codec_EncodeReferences(benchmark::State& state) {
+  const Value field = Value::of(std::string(1024, 'x'));
+  ipc::StateSegment segment(std::size_t{16} << 20);
+  session::Record record;
+  session::Delta delta;
+  std::vector<std::string> keys;
+  for (int i = 10; i < 26; ++i) keys.push_back("field-" + std::to_string(i));
+  for (const std::string& key : keys) delta.puts.push_back({.key = key, .value = field.bytes()});
+  record.apply(delta, record.stage(delta, segment, 0).value(), 1);
+  const Value args = five_fields();
+  const std::string session = session_name(0);
+  worker::RequestEncoder encoder;
+  std::uint64_t request_id = 0;
+  Latencies::time_in_batches(state, [&] {
+    const auto body = encoder.encode({.request_id = ++request_id,
+                                      .command = "echo",
+                                      .args = args.bytes(),
+                                      .session = session,
+                                      .attempt = 1,
+                                      .state = &record,
+                                      .hydrate = true,
+                                      .deadline = {}});
+    benchmark::DoNotOptimize(body.data());
+  });
+}
+BENCHMARK(BM_Codec_EncodeReferences);
 
 void BM_Codec_Decode(benchmark::State& state) {
   const std::vector<std::byte> body = encode_response(five_fields());

@@ -5,44 +5,24 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
-#include "bench/bare_worker.h"
+#include "bench/engine_under_test.h"
 #include "bench/latencies.h"
 #include "bench/workload.h"
-#include "dspool/engine.h"
-#include "ipc/layout.h"
 
 namespace dspool::bench {
 namespace {
 
-std::unique_ptr<Engine> start(benchmark::State& state, Waiting waiting, std::uint32_t workers) {
-  Config config;
-  config.pool_size = workers;
-  config.overflow = 0;
-  config.log_level = LogLevel::kWarning;
-  config.worker = worker_config(spin_us(waiting));
-  auto engine = Engine::start(std::move(config));
-  if (engine && (*engine)->wait_until_ready(std::chrono::seconds(60))) return *std::move(engine);
-  state.SkipWithError(engine ? "not all workers are ready" : engine.error().describe().c_str());
-  return nullptr;
-}
-
-// One call at a time, in one session.
-void call_again_and_again(benchmark::State& state, Waiting waiting, std::string_view command,
-                          const Value& args) {
-  const auto engine = start(state, waiting, 1);
+// One call at a time: `make_call(engine)` makes one and returns what came of it.
+template <typename MakeCall>
+void call_again_and_again(benchmark::State& state, Waiting waiting, MakeCall&& make_call) {
+  const auto engine = start_engine(state, waiting);
   if (!engine) return;
-  const std::string session = session_name(0);
   const auto call = [&] {
-    auto answer = engine->execute_in_session(session, command, args);
+    const Result<Answer> answer = make_call(*engine);
     benchmark::DoNotOptimize(answer);
     if (!answer) state.SkipWithError(answer.error().describe().c_str());
     return answer.has_value();
@@ -60,17 +40,35 @@ void call_again_and_again(benchmark::State& state, Waiting waiting, std::string_
 }
 
 void BM_Engine_RoundTrip(benchmark::State& state, Waiting waiting) {
-  call_again_and_again(state, waiting, "echo", five_fields());
+  const Value args = five_fields();
+  call_again_and_again(state, waiting, [&, session = session_name(0)](Engine& engine) {
+    return engine.execute_in_session(session, "echo", args);
+  });
 }
 BENCHMARK_CAPTURE(BM_Engine_RoundTrip, spin, Waiting::kSpin)->UseRealTime();
 BENCHMARK_CAPTURE(BM_Engine_RoundTrip, sleep, Waiting::kSleep)->UseRealTime();
 
+// The same call in a session that begins and ends with it.
+void BM_Engine_Anonymous(benchmark::State& state) {
+  const Value args = five_fields();
+  call_again_and_again(state, Waiting::kSpin,
+                       [&](Engine& engine) { return engine.execute_anonymous("echo", args); });
+}
+BENCHMARK(BM_Engine_Anonymous)->UseRealTime();
+
 // Each call changes a field of its session and so makes a version.
 void BM_Engine_Commit(benchmark::State& state, Waiting waiting) {
-  call_again_and_again(state, waiting, "increment", Value{{"by", 1}});
+  const Value args{{"by", 1}};
+  call_again_and_again(state, waiting, [&, session = session_name(0)](Engine& engine) {
+    return engine.execute_in_session(session, "increment", args);
+  });
 }
 BENCHMARK_CAPTURE(BM_Engine_Commit, spin, Waiting::kSpin)->UseRealTime();
 BENCHMARK_CAPTURE(BM_Engine_Commit, sleep, Waiting::kSleep)->UseRealTime();
+
+// The same, by the name of its durability.
+void BM_Commit_Memory(benchmark::State& state) { BM_Engine_Commit(state, Waiting::kSpin); }
+BENCHMARK(BM_Commit_Memory)->UseRealTime();
 
 // Sixteen calls outstanding, each in a session of its own, over two workers. One thread submits
 // and one reads, and they are the same, as in the floor: each completion submits the next call, on
@@ -126,7 +124,7 @@ class Outstanding {
 
 void BM_Engine_Throughput(benchmark::State& state) {
   constexpr benchmark::IterationCount kBatch = 16'384;
-  const auto engine = start(state, Waiting::kSpin, kThroughputWorkers);
+  const auto engine = start_engine(state, Waiting::kSpin, kThroughputWorkers);
   if (!engine) return;
   Latencies latencies(state, kBatch);
   Outstanding outstanding(*engine, latencies);

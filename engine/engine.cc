@@ -3,12 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "engine/dispatch/archivist.h"
+#include "engine/dispatch/census.h"
 #include "engine/dispatch/front.h"
 #include "engine/dispatch/gate.h"
 #include "engine/dispatch/prober.h"
@@ -16,11 +19,13 @@
 #include "engine/dispatch/statistics.h"
 #include "engine/session/session.h"
 #include "engine/store/memory_store.h"
+#include "engine/store/rocksdb_store.h"
 #include "engine/telemetry/event_history.h"
 #include "engine/telemetry/log.h"
 #include "engine/telemetry/metrics.h"
 #include "engine/worker/supervisor.h"
 #include "ipc/payload.h"
+#include "ipc/state_segment.h"
 
 namespace dspool {
 namespace {
@@ -38,7 +43,9 @@ dispatch::Limits limits_from(const Config& config) {
           .queue = config.queue_limit,
           .checkout_timeout = config.checkout_timeout,
           .cancel_grace = config.worker.cancel_grace,
-          .affinity = config.affinity};
+          .affinity = config.affinity,
+          .session_ttl = config.session.ttl,
+          .durability = config.session.durability};
 }
 
 Result<std::unique_ptr<ipc::PayloadStore>> make_payloads(const Config& config) {
@@ -54,26 +61,51 @@ Result<std::unique_ptr<ipc::PayloadStore>> make_payloads(const Config& config) {
 
 }  // namespace
 
+// What is there only with a durable store.
+struct Durables {
+  std::unique_ptr<store::DurableStore> store;
+  store::OwnerEpoch owner = 0;
+};
+
+Result<Durables> open_durables(const Config& config) {
+  if (config.store.path.empty() || !config.pooling_enabled) return Durables{};
+  auto opened = store::RocksDbStore::open(config.store.path);
+  if (!opened) return tl::unexpected(std::move(opened.error()));
+  const auto owner = (*opened)->own();
+  if (!owner) return tl::unexpected(owner.error());
+  return Durables{.store = std::move(*opened), .owner = *owner};
+}
+
 class Engine::Parts final : private worker::LinkListener {
  public:
-  Parts(Config c, std::unique_ptr<ipc::PayloadStore> p)
+  Parts(Config c, std::unique_ptr<ipc::PayloadStore> p, Durables d)
       : config(std::move(c)),
         payloads(std::move(p)),
+        durables(std::move(d)),
+        segment(config.store.memory_limit),
         names(name_workers(config.pool_size + config.overflow)),
         log(config.log_level, config.log_sink),
         history(config.history_events),
-        store(config.worker.max_payload_bytes),
-        supervisor(config.worker, names, *payloads, log, metrics),
+        store(std::min(config.session.max_bytes, config.worker.max_payload_bytes), segment),
+        supervisor(config.worker, names, *payloads, segment, log, metrics),
+        errands(durables.store ? std::make_unique<Errands>(*this) : nullptr),
         gate(limits_from(config),
              {.store = store,
+              .archive = errands ? &errands->archivist : nullptr,
               .sessions = sessions,
+              .tombstones = tombstones,
               .metrics = metrics,
               .history = history,
               .supervisor = supervisor,
               .reactor = reactor_waker},
              names, std::random_device{}(), config.completion_executor),
         reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
-        front(config, gate, sessions, *payloads, reactor_waker,
+        census(durables.store
+                   ? std::make_unique<dispatch::Census>(
+                         *durables.store, sessions, tombstones, log,
+                         [this](std::span<const session::SessionRef> found) { begin_ttl(found); })
+                   : nullptr),
+        front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get(),
               [this](const LanguageModel& model) { set_lm(model); }),
         prober(gate, reactor_waker, names, config.pool_size),
         statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
@@ -81,14 +113,21 @@ class Engine::Parts final : private worker::LinkListener {
   ~Parts() override {
     gate.step(
         [](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) { dispatcher.stop(now); });
+    gate.wait_for_readers();  // what they read, and the calls behind them, end while all is there
     supervisor.begin_shut_down(config.worker.cancel_grace);  // first: a drained worker is no loss
     gate.signal_all(wire::MessageType::drain, 0);
     supervisor.finish_shut_down();
+    if (errands) errands->archivist.finish();
     reactor.finish();
+    gate.end_sessions();
   }
 
   Result<void> start() {
     if (!config.pooling_enabled) return {};
+    if (errands) {
+      errands->archivist.run([this](std::span<dispatch::Errand* const> told) { tell(told); },
+                             [this] { return census->step(); });
+    }
     return supervisor.start(config.pool_size, *this).and_then([this] {
       return supervisor.wait_first_ready(config.worker.start_timeout);
     });
@@ -101,18 +140,31 @@ class Engine::Parts final : private worker::LinkListener {
     });
   }
 
+  struct Errands {
+    explicit Errands(Parts& parts)
+        : runner(*parts.durables.store, parts.durables.owner, parts.segment, parts.log),
+          archivist(runner, parts.config.store.group_delay, parts.log, parts.metrics) {}
+    dispatch::ErrandRunner runner;
+    dispatch::Archivist archivist;
+  };
+
   Config config;
   std::unique_ptr<ipc::PayloadStore> payloads;
+  Durables durables;
+  ipc::StateSegment segment;  // before all that holds state
   std::vector<std::string> names;
   telemetry::Log log;
   telemetry::Metrics metrics;
   telemetry::EventHistory history;
   session::SessionTable sessions;
+  session::Tombstones tombstones;
   store::MemoryStore store;
   dispatch::Waker reactor_waker;
   worker::Supervisor supervisor;
+  std::unique_ptr<Errands> errands;
   dispatch::Gate gate;
   dispatch::Reactor reactor;
+  std::unique_ptr<dispatch::Census> census;
   dispatch::Front front;
   dispatch::Prober prober;
   dispatch::Statistics statistics;
@@ -121,6 +173,17 @@ class Engine::Parts final : private worker::LinkListener {
   void opened(std::shared_ptr<worker::Link> link) override {
     gate.open(link);
     reactor.watch(std::move(link));
+  }
+  void tell(std::span<dispatch::Errand* const> told) {
+    if (told.empty()) return;
+    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
+      for (dispatch::Errand* errand : told) dispatcher.archived(*errand, now);
+    });
+  }
+  void begin_ttl(std::span<const session::SessionRef> found) {
+    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
+      for (const auto& session : found) dispatcher.touch(*session, now);
+    });
   }
   void start_failed(const Error& why) override {
     gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
@@ -136,9 +199,11 @@ Result<std::unique_ptr<Engine>> Engine::start(Config config) {
   if (auto valid = config.validate(); !valid) return tl::unexpected(std::move(valid.error()));
   auto payloads = make_payloads(config);
   if (!payloads) return tl::unexpected(std::move(payloads.error()));
+  auto durables = open_durables(config);
+  if (!durables) return tl::unexpected(std::move(durables.error()));
   std::unique_ptr<Parts> parts;
   try {
-    parts = std::make_unique<Parts>(std::move(config), std::move(*payloads));
+    parts = std::make_unique<Parts>(std::move(config), std::move(*payloads), std::move(*durables));
   } catch (const std::system_error& error) {
     return tl::unexpected(Error{
         .category = ErrorCategory::kInitialization,
@@ -186,12 +251,43 @@ bool Engine::wait_until_ready(std::chrono::milliseconds patience) {
   return parts_->supervisor.wait_ready(parts_->config.pool_size, patience);
 }
 
-std::vector<std::string> Engine::list_sessions(std::string_view after, std::size_t limit) const {
-  return parts_->sessions.list(after, limit);
+Result<SessionInfo> Engine::create_session(std::string_view id, const SessionOptions& options) {
+  return parts_->front.create_session(id, options);
 }
 
-Result<SessionInfo> Engine::get_session(std::string_view id) const {
+Result<void> Engine::touch_session(std::string_view id) { return parts_->front.touch_session(id); }
+
+Result<std::vector<std::string>> Engine::list_sessions(std::string_view after, std::size_t limit,
+                                                       std::string_view prefix) const {
+  return parts_->front.list_sessions(after, limit, prefix);
+}
+
+Result<SessionInfo> Engine::get_session(std::string_view id) {
   return parts_->front.get_session(id);
+}
+
+Result<Answer> Engine::read_fields(std::string_view id, const std::vector<std::string>& keys,
+                                   const CallOptions& options) {
+  return parts_->front.read_fields(id, &keys, options);
+}
+
+Result<Answer> Engine::read_fields(std::string_view id, const CallOptions& options) {
+  return parts_->front.read_fields(id, nullptr, options);
+}
+
+Result<Answer> Engine::update_fields(std::string_view id, const FieldUpdate& update,
+                                     std::optional<std::uint64_t> if_version,
+                                     const CallOptions& options) {
+  return parts_->front.update_fields(id, update, if_version, options);
+}
+
+Result<void> Engine::backup(const std::filesystem::path& to) {
+  if (!parts_->durables.store) {
+    return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
+                                .code = "no_store",
+                                .message = "there is no durable store to copy: set store.path"});
+  }
+  return parts_->durables.store->backup(to);
 }
 
 Result<void> Engine::end_session(std::string_view id, const CallOptions& options) {

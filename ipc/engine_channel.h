@@ -103,6 +103,8 @@ class EngineChannel {
   // Sockets. As soon as one hangs up (POLLHUP), the worker is dead or dying, or has cut itself off.
   // A dead worker's pidfd tells the same, but not before the kernel has taken its memory apart.
   [[nodiscard]] std::array<int, 2> hang_ups() const noexcept;
+  // The one of them that `send_control` writes to: writable (EPOLLOUT) again after kFull.
+  [[nodiscard]] int control_socket() const noexcept { return parts_.control.get(); }
   // An eventfd that the worker does not have, and so can neither fill nor empty: readable, ever
   // after, once somebody has rung it because the worker ends. Any thread may.
   [[nodiscard]] int end_bell() const noexcept;

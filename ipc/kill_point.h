@@ -9,7 +9,7 @@
 
 namespace dspool::ipc {
 
-inline constexpr std::array<std::string_view, 24> kKillPoints{
+inline constexpr std::array<std::string_view, 29> kKillPoints{
     // a worker attaches
     "attach.mapped_a", "attach.mapped_b", "attach.header_written",
     // a producer; the body is written between reserving and committing
@@ -24,7 +24,9 @@ inline constexpr std::array<std::string_view, 24> kKillPoints{
     // the engine rings the doorbell
     "doorbell.due", "doorbell.bumped", "doorbell.rung",
     // the engine says whom to ring, and the worker rings
-    "bell.announced", "bell.rung"};
+    "bell.announced", "bell.rung",
+    // the engine commits to the durable store (engine/dispatch)
+    "commit.started", "commit.encoded", "commit.written", "commit.applied", "commit.removed"};
 
 class KillPoint {
  public:

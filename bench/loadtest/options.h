@@ -18,6 +18,8 @@ struct Options {
   std::optional<std::uint32_t> workers = {};
   std::optional<std::uint32_t> max_in_flight = {};
   std::optional<Affinity> affinity = {};
+  std::optional<Durability> durability = {};
+  std::string store = {};                  // the directory of the durable store
   std::string python = {};                 // empty: DSPOOL_PYTHON, then the configuration's
   std::string config_file = {};            // empty: the defaults
   std::optional<LogLevel> log_level = {};  // by default the file's; without one, warning

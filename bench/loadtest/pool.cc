@@ -80,6 +80,7 @@ Result<Config> make_config(const Options& options, const std::vector<std::string
   } else if (options.adapter == "dspy") {
     config.worker.max_in_flight = kDspyInFlight;
   }
+  config.session.ttl = std::chrono::milliseconds(0);  // all are read again at the end
   if (options.adapter) config.worker.adapter = adapter_of(*options.adapter);
   config.worker.python_path.insert(config.worker.python_path.end(), python_path.begin(),
                                    python_path.end());
@@ -88,6 +89,8 @@ Result<Config> make_config(const Options& options, const std::vector<std::string
   if (options.workers) config.pool_size = *options.workers;
   if (options.max_in_flight) config.worker.max_in_flight = *options.max_in_flight;
   if (options.affinity) config.affinity = *options.affinity;
+  if (options.durability) config.session.durability = *options.durability;
+  if (!options.store.empty()) config.store.path = absolute(options.store);
   if (options.timeout_ms) {
     config.operation_timeout = std::chrono::milliseconds(*options.timeout_ms);
   }

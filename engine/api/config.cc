@@ -30,7 +30,7 @@ using Texts = std::vector<std::string>;
 
 // Where the value of a key is kept.
 using Slot = std::variant<bool*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
-                          PoolMode*, Affinity*, LogLevel*>;
+                          PoolMode*, Affinity*, Durability*, LogLevel*>;
 
 template <auto... kPath>
 Slot slot(Config& config) {
@@ -53,6 +53,10 @@ bool is_power_of_two(const Slot& slot) {
 bool is_slab(const Slot& slot) {
   const std::size_t bytes = *std::get<std::size_t*>(slot);
   return bytes == 0 || (bytes >= WorkerConfig::kLeastRingBytes && std::has_single_bit(bytes));
+}
+
+bool is_path(const Slot& slot) {
+  return std::get<std::string*>(slot)->find('\0') == std::string::npos;
 }
 
 bool is_absolute_path(const Slot& slot) {
@@ -83,11 +87,14 @@ bool is_adapter(const Slot& slot) {
 }
 
 constexpr std::int64_t kMostWorkers = 1024;
-constexpr std::int64_t kMostKept = 1 << 24;               // calls, sessions, events
+constexpr std::int64_t kMostKept = 1 << 24;  // calls, sessions, events
+constexpr std::int64_t kMostSessions = 1 << 30;
 constexpr std::int64_t kMostMs = 7LL * 24 * 3600 * 1000;  // a week: no sum of two overflows
 constexpr std::int64_t kLeastRing = WorkerConfig::kLeastRingBytes;
 constexpr std::int64_t kMostRing = 1 << 30;  // record lengths are 32 bits
 constexpr std::int64_t kLeastPayload = 64 * 1024;
+constexpr std::int64_t kLeastStateMemory = 2 * 1024 * 1024;
+constexpr std::int64_t kMostStateMemory = std::int64_t{1} << 42;
 constexpr std::int64_t kMostPayload = 512 * 1024 * 1024;  // FlatBuffers end at 2 GiB
 
 constexpr std::array kKeys = std::to_array<Key>({
@@ -102,6 +109,17 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"queue_limit", slot<&Config::queue_limit>, 1, kMostKept},
     {"history_events", slot<&Config::history_events>, 0, kMostKept},
     {"log_level", slot<&Config::log_level>},
+    {"session.ttl", slot<&Config::session, &SessionConfig::ttl>, 0, kMostMs},
+    {"session.max_sessions", slot<&Config::session, &SessionConfig::max_sessions>, 1,
+     kMostSessions},
+    {"session.max_bytes", slot<&Config::session, &SessionConfig::max_bytes>, kLeastPayload,
+     kMostPayload},
+    {"session.durability", slot<&Config::session, &SessionConfig::durability>},
+    {"store.path", slot<&Config::store, &StoreConfig::path>, 0, 0, ", the name of a directory",
+     is_path},
+    {"store.memory_limit", slot<&Config::store, &StoreConfig::memory_limit>, kLeastStateMemory,
+     kMostStateMemory},
+    {"store.group_delay", slot<&Config::store, &StoreConfig::group_delay>, 0, 1000},
     {"worker.adapter", slot<&Config::worker, &WorkerConfig::adapter>, 0, 0,
      ", as in package.module:Class", is_adapter},
     {"worker.python", slot<&Config::worker, &WorkerConfig::python>, 0, 0,
@@ -111,6 +129,8 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"worker.max_in_flight", slot<&Config::worker, &WorkerConfig::max_in_flight>, 1, 256},
     {"worker.pipeline", slot<&Config::worker, &WorkerConfig::pipeline>, 1, 64},
     {"worker.session_cache", slot<&Config::worker, &WorkerConfig::session_cache>, 1, kMostKept},
+    {"worker.session_cache_bytes", slot<&Config::worker, &WorkerConfig::session_cache_bytes>,
+     kLeastPayload, kMostStateMemory},
     {"worker.ring_bytes", slot<&Config::worker, &WorkerConfig::ring_bytes>, kLeastRing, kMostRing,
      " that is a power of two", is_power_of_two},
     {"worker.slab_bytes", slot<&Config::worker, &WorkerConfig::slab_bytes>, 0, kMostRing,
@@ -130,6 +150,9 @@ constexpr std::array kWords<PoolMode> = std::to_array<std::string_view>({"defaul
                                                                          "test", "production"});
 template <>
 constexpr std::array kWords<Affinity> = std::to_array<std::string_view>({"hint", "off"});
+template <>
+constexpr std::array kWords<Durability> = std::to_array<std::string_view>({"memory", "local",
+                                                                           "replicated"});
 template <>
 constexpr std::array kWords<LogLevel> = std::to_array<std::string_view>({"debug", "info", "warning",
                                                                          "error", "off"});
@@ -263,6 +286,21 @@ Error invalid_config(std::string message) {
           .message = std::move(message)};
 }
 
+bool is_table(std::string_view name) {
+  return name == "worker" || name == "session" || name == "store";
+}
+
+// What several values must not be together.
+std::optional<std::string> check_together(const Config& config) {
+  if (config.session.durability == Durability::kReplicated) {
+    return "session.durability = replicated: there is no replicated store; use local or memory";
+  }
+  if (config.session.durability == Durability::kLocal && config.store.path.empty()) {
+    return "session.durability = local: that needs a durable store; name a directory in store.path";
+  }
+  return std::nullopt;
+}
+
 struct Entry {
   std::string name;  // with its tables
   const toml::node* node;
@@ -274,7 +312,7 @@ void collect(const toml::table& table, const std::string& prefix, std::vector<En
     const toml::table* const inner = node.as_table();
     if (inner != nullptr && !inner->empty()) {
       collect(*inner, name + ".", entries);
-    } else if (inner == nullptr || name != "worker") {
+    } else if (inner == nullptr || !is_table(name)) {
       entries.push_back({name, &node});
     }
   }
@@ -290,7 +328,9 @@ std::vector<Entry> entries_of(const toml::table& table) {
 }
 
 std::string advice(std::string_view name) {
-  if (name == "worker") return "is a table: write [worker], and its keys below";
+  if (is_table(name)) {
+    return "is a table: write [" + std::string(name) + "], and its keys below";
+  }
   std::array<std::string_view, kKeys.size()> known;
   std::ranges::transform(kKeys, known.begin(), &Key::name);
   return advice_on_unknown_key(name, known);
@@ -363,6 +403,7 @@ Result<void> Config::validate() const {
   for (const Key& key : kKeys) {
     if (const auto wrong = check(key, values)) return tl::unexpected(invalid_config(*wrong));
   }
+  if (const auto wrong = check_together(values)) return tl::unexpected(invalid_config(*wrong));
   return {};
 }
 

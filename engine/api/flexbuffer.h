@@ -15,6 +15,7 @@
 
 #include <flatbuffers/flexbuffers.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,6 +28,8 @@ static_assert(FLATBUFFERS_LITTLEENDIAN);
 using flexbuffers::Type;
 
 constexpr std::uint8_t kPackedNull = flexbuffers::FBT_NULL << 2;
+// A null alone: its slot, its packed type, how wide the slot is.
+constexpr std::array<std::uint8_t, 3> kNullValue{0, kPackedNull, 1};
 
 [[nodiscard]] constexpr std::uint8_t pack(Type type, std::uint8_t width_code = 0) noexcept {
   return static_cast<std::uint8_t>(type << 2 | width_code);

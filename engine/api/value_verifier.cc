@@ -1,5 +1,6 @@
 #include "engine/api/value_verifier.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -172,7 +173,11 @@ bool verify_value(std::span<const std::uint8_t> bytes) noexcept {
 }
 
 bool verify_value(std::span<const std::uint8_t> bytes, std::size_t& expansion_left_bytes) noexcept {
-  return Walk(bytes, expansion_left_bytes).root();
+  const std::size_t most = std::min(expansion_limit_bytes(bytes.size()), expansion_left_bytes);
+  std::size_t left = most;
+  const bool good = Walk(bytes, left).root();
+  expansion_left_bytes -= most - left;
+  return good;
 }
 
 }  // namespace dspool

@@ -29,8 +29,9 @@ constexpr std::size_t kMaxValueDepth = 64;
   return size_bytes * 64 + (std::size_t{1} << 20);
 }
 
-// The same for one of several values that came together: what it visits is taken from what they
-// may visit together, `expansion_left_bytes`, or it is refused.
+// The same for one of several values that came together: what it visits is also taken from what
+// they may visit together, `expansion_left_bytes`, or it is refused. What passes here passes alone,
+// too: it may be read again without those that it came with.
 [[nodiscard]] bool verify_value(std::span<const std::uint8_t> bytes,
                                 std::size_t& expansion_left_bytes) noexcept;
 

@@ -18,5 +18,6 @@ enum ExitStatus : int {
 
 void add_loadtest(CLI::App& program, int& status);
 void add_demo(CLI::App& program, int& status);
+void add_store(CLI::App& program, int& status);
 
 }  // namespace dspool::cli

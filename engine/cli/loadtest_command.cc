@@ -139,6 +139,21 @@ void add_pool(CLI::App& command, loadtest::Options& o) {
       ->type_name("")
       ->group(group);
   command
+      .add_option_function<std::string>(
+          "--durability",
+          [&o](const std::string& name) {
+            o.durability = name == "local" ? Durability::kLocal : Durability::kMemory;
+          },
+          "What a session survives: memory, the death of workers; local, with --store, also that\n"
+          "of the pool and the loss of power [memory]")
+      ->check(CLI::IsMember({"memory", "local"}))
+      ->type_name("")
+      ->group(group);
+  command
+      .add_option("--store", o.store, "Directory of the durable store, made where it is missing")
+      ->type_name("DIR")
+      ->group(group);
+  command
       .add_option("--config", o.config_file,
                   "TOML; options, and $DSPOOL_PYTHON, go before what it says")
       ->type_name("FILE")

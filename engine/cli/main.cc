@@ -16,10 +16,12 @@ int main(int argc, char** argv) {
       "  dspool demo                      200 conversations, one worker killed, nothing lost\n"
       "  dspool demo --adapter loadtest   the same without DSPy\n"
       "  dspool loadtest                  100 sessions, 100 operations each\n"
-      "  dspool loadtest --help           all that a load test can do");
+      "  dspool loadtest --help           all that a load test can do\n"
+      "  dspool store check DIR           whether all that is stored can be read");
   int status = dspool::cli::kDone;
   dspool::cli::add_demo(program, status);
   dspool::cli::add_loadtest(program, status);
+  dspool::cli::add_store(program, status);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

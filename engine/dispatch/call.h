@@ -10,23 +10,42 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "dspool/call.h"
-#include "engine/dispatch/timer_wheel.h"
 #include "engine/session/session.h"
+#include "engine/session/timer_wheel.h"
 #include "engine/worker/request.h"
 
 namespace dspool::dispatch {
 
+using session::TimePoint;
+using session::Timer;
+
+struct Errand;
+
+struct SessionTerms {
+  std::chrono::milliseconds ttl{0};
+  Durability durability = Durability::kMemory;
+  std::chrono::system_clock::time_point created{};
+};
+
 enum class CallKind : std::uint8_t {
-  kExecute,     // a command, executed by a worker
-  kEndSession,  // takes its turn in the session's queue and is executed by the engine
+  kExecute,  // a command, executed by a worker
+  // These take their turns in the session's queue and are executed by the engine.
+  kEndSession,
+  kReplaceSession,  // begins it anew, on `terms`
+  kVisit,         // finds out whether there is such a session, and makes it durable if it should be
+  kReadFields,    // `keys`, or all; the engine lends it the session, and its owner reads
+  kUpdateFields,  // `update`, if the version is `if_version`
 };
 
 // Kinds of Timer that dispatch arms.
 inline constexpr std::uint8_t kCallTimer = 0;     // subject: Call
 inline constexpr std::uint8_t kAttemptTimer = 1;  // subject: Attempt
+// A Session's own, on a wheel of its own, is session::kExpiryTimer.
 
 struct Call : session::QueueEntry {
   // ---- set by the owner before it arrives ----
@@ -38,6 +57,12 @@ struct Call : session::QueueEntry {
   std::uint32_t max_retries = 0;
   bool creates_session = true;
   std::string_view idempotency_key;
+  session::Fingerprint asked;  // with a key: what the call asks for, to tell it from others
+  SessionTerms terms;          // kReplaceSession, and kVisit where that makes one
+  std::span<const std::string> keys;
+  bool all_keys = false;
+  session::Delta* update = nullptr;
+  std::optional<std::uint64_t> if_version;
   worker::PayloadRef long_args;  // set where the arguments are too long to travel inline
 
   // ---- the dispatcher's, from arrival to end ----
@@ -47,10 +72,14 @@ struct Call : session::QueueEntry {
   Timer timer{kCallTimer, this};  // the nearer of deadline and checkout timeout
   std::uint64_t request_id = 0;   // of the attempt that runs for it; 0: none
   std::uint32_t worker = 0;       // where that attempt runs
+  Errand* errand = nullptr;    // on the durable store that it waits for, out of its queue by then
+  bool found_session = false;  // kVisit: there was one before
 
   // ---- the owner's again, once it has ended ----
   std::optional<Result<Answer>> result;
-  Call* next_ended = nullptr;
+  Call* next_told = nullptr;
 };
+
+[[nodiscard]] session::Fingerprint fingerprint_of(const Call& call);
 
 }  // namespace dspool::dispatch

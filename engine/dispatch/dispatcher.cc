@@ -1,10 +1,12 @@
 // Calls and their sessions: admission, queues, time. What happens to attempts is in
-// dispatcher_attempts.cc.
+// dispatcher_attempts.cc, what needs no worker in dispatcher_turns.cc, how sessions end in
+// dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
 #include <utility>
 
+#include "engine/api/flexbuffer.h"
 #include "engine/dispatch/errors.h"
 
 namespace dspool::dispatch {
@@ -18,7 +20,11 @@ using std::chrono::nanoseconds;
 constexpr std::chrono::seconds kLongestFarewell{10};
 // Bounds on the work of one step.
 constexpr std::size_t kTimersPerStep = 1024;
+constexpr std::size_t kExpiriesPerStep = 32;  // each frees a session's fields
 constexpr std::uint32_t kHandOffsPerStep = 64;
+
+constexpr milliseconds kCallTick{1};
+constexpr milliseconds kExpiryTick{100};  // a round is 7 minutes, the default ttl 5
 
 Call& head_of(session::Session& session) { return static_cast<Call&>(session.queue.front()); }
 
@@ -32,7 +38,8 @@ Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
       journal_(ports.history),
       names_(worker_names),
       random_(static_cast<std::minstd_rand::result_type>(seed)),
-      wheel_(start),
+      wheel_(start, kCallTick),
+      expiries_(start, kExpiryTick),
       capacity_(limits.max_in_flight) {
   workers_.reserve(worker_names.size());
   for (std::uint32_t i = 0; i < worker_names.size(); ++i) {
@@ -53,8 +60,9 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
     forget_if_unused(session);
     return true;
   }
-  session.used = now;
+  if (call.kind != CallKind::kVisit) session.used = now;
   session.was_used = true;
+  if (!session.expiry.armed()) watch_expiry(session, now);
   session.queue.push_back(call);
   ++waiting_calls_;
   if (session.phase == session::Phase::kIdle) {
@@ -77,9 +85,8 @@ std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) const 
 
 // So that calls that are refused do not fill the table.
 void Dispatcher::forget_if_unused(session::Session& session) noexcept {
-  if (session.was_used || session.anonymous()) return;
-  session.phase = session::Phase::kGone;
-  ports_.sessions.erase(session);
+  if (session.was_used || session.anonymous() || is_kept(session)) return;
+  retire(session);
 }
 
 // ---- endings before an answer ----
@@ -101,6 +108,16 @@ void Dispatcher::call_timer_fired(Call& call, TimePoint now) {
 // Ends a call before its answer. Its attempt, if there is one, goes on without it.
 void Dispatcher::give_up(Call& call, Error error, TimePoint now) {
   const session::SessionRef session = call.session;
+  if (call.errand != nullptr && !call.errand->starves) {  // which goes on
+    call.errand->call = nullptr;
+    return end(call, tl::unexpected(errors::while_written(std::move(error))), now);
+  }
+  if (call.errand != nullptr) {
+    drop_starved(*call.errand);
+    session->warm = {};
+    end(call, tl::unexpected(std::move(error)), now);
+    return go_on(*session, now);
+  }
   if (call.request_id != 0) {
     WorkerSlot& slot = *workers_[call.worker];
     Attempt* attempt = slot.find(call.request_id);
@@ -134,16 +151,25 @@ void Dispatcher::leave_queue(Call& call) {
 
 // ---- sessions ----
 
-// Finds a slot for the session's next call, or lets it wait. REQUIRES: no attempt of it in flight,
-// and it is not in the waiting list.
+// Finds a slot for the session's next call, or lets it wait. REQUIRES: no attempt and no errand of
+// it is under way, nobody reads it, and it is not in the waiting list.
 void Dispatcher::offer(session::Session& session, TimePoint now) {
   session.phase = session::Phase::kIdle;
   while (!session.queue.empty()) {
     Call& call = head_of(session);
-    if (call.kind == CallKind::kEndSession) {
-      end_session(session, call, now);
+    if (stopping_) {
+      end(take_head(session), tl::unexpected(errors::stopping()), now);
       continue;
     }
+    if (session.tier != session::Tier::kShared || call.kind != CallKind::kExecute) {
+      if (!serve(session, call, now)) return;
+      continue;
+    }
+    if (!session.exists && !call.creates_session) {
+      end(take_head(session), tl::unexpected(errors::session_not_found(session.id())), now);
+      continue;
+    }
+    session.exists = true;
     if (answer_again(session, call, now)) continue;
     // Whoever waits already has the older claim to a free slot.
     if (!waiting_.empty()) return wait(session, false, now);
@@ -151,6 +177,7 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
     if (!worker) return wait(session, false, now);
     if (grant(session, *worker, now) == Granted::kSent) return;
   }
+  if (session.anonymous()) finish(session, SessionEnd::kTemporary, now);
 }
 
 void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
@@ -172,44 +199,23 @@ Call& Dispatcher::take_head(session::Session& session) noexcept {
   return call;
 }
 
-// The session is as if it had never been; a call that arrived after this one makes it anew, or
-// finds that there is none.
-void Dispatcher::end_session(session::Session& session, Call& call, TimePoint now) {
-  const session::SessionRef keep = call.session;
-  take_head(session);
-  journal_.note(EventKind::kSessionEnded, now, call);
-  session.record.reset();
-  session.answers.reset();
-  session.warm = {};
-  session.operations = 0;
-  session.created = now;
-  end(call, Answer{}, now);
-  while (!session.queue.empty() && !head_of(session).creates_session) {
-    end(take_head(session), tl::unexpected(errors::session_not_found(session.id())), now);
-  }
-  if (session.queue.empty()) {
-    session.phase = session::Phase::kGone;
-    ports_.sessions.erase(session);
-  }
+// ---- expiry ----
+
+bool Dispatcher::touch(session::Session& session, TimePoint now) {
+  const bool known =
+      session.tier != session::Tier::kUnknown && session.tier != session::Tier::kCorrupted;
+  if (session.phase == session::Phase::kGone || !known) return false;
+  session.used = now;
+  session.was_used = true;
+  if (!session.expiry.armed()) watch_expiry(session, now);
+  return true;
 }
 
-// A call whose idempotency key has an answer gets that, and is not executed. One whose key is of a
-// call that runs has waited for it by now, since both are calls of one session.
-bool Dispatcher::answer_again(session::Session& session, Call& call, TimePoint now) {
-  if (call.idempotency_key.empty() || !session.answers) return false;
-  const session::StoredAnswer* stored = session.answers->find(call.idempotency_key, now);
-  if (stored == nullptr) return false;
-  take_head(session);
-  if (stored->asked != session::fingerprint(call.command, call.args->bytes())) {
-    end(call, tl::unexpected(errors::idempotency_conflict(call.idempotency_key)), now);
-  } else {
-    end(call,
-        Answer{.value = Value::from_verified(stored->value),
-               .version = stored->version,
-               .attempts = 0},
-        now);
-  }
-  return true;
+// A session's use only sets `used`; the timer finds out when it fires. Whoever uses a session every
+// second so pays for its expiry every five minutes.
+void Dispatcher::watch_expiry(session::Session& session, TimePoint now) noexcept {
+  if (session.ttl.count() == 0 || session.anonymous()) return;
+  expiries_.arm(session.expiry, now + session.ttl);
 }
 
 // ---- hand-offs ----
@@ -240,7 +246,7 @@ bool Dispatcher::hand_off(TimePoint now) {
 // ---- events of time ----
 
 bool Dispatcher::advance(TimePoint now) {
-  return wheel_.advance(
+  const bool more = wheel_.advance(
       now,
       [&](Timer& timer) {
         if (timer.kind() == kCallTimer) {
@@ -250,6 +256,8 @@ bool Dispatcher::advance(TimePoint now) {
         }
       },
       kTimersPerStep);
+  const auto expire = [&](Timer& timer) { expiry_fired(timer.subject<session::Session>(), now); };
+  return expiries_.advance(now, expire, kExpiriesPerStep) || more;
 }
 
 // An attempt goes on although its call has ended. Its worker is killed, unless the attempt has not
@@ -270,7 +278,9 @@ void Dispatcher::grace_fired(Attempt& attempt, TimePoint now) {
 }
 
 std::optional<TimePoint> Dispatcher::next_timer(TimePoint now) const {
-  return wheel_.next_due_hint(now);
+  const auto call = wheel_.next_due_hint(now);
+  const auto expiry = expiries_.next_due_hint(now);
+  return call && expiry ? std::min(*call, *expiry) : call ? call : expiry;
 }
 
 void Dispatcher::arm(Timer& timer, TimePoint due) noexcept {
@@ -280,13 +290,11 @@ void Dispatcher::arm(Timer& timer, TimePoint due) noexcept {
 
 void Dispatcher::stop(TimePoint now) {
   stopping_ = true;
+  fail_starved(errors::stopping(), now);
   while (!waiting_.empty()) {
     session::Session& session = waiting_.take_for(0, 0, false);
     const session::SessionRef keep = head_of(session).session;
-    session.phase = session::Phase::kIdle;
-    while (!session.queue.empty()) {
-      end(take_head(session), tl::unexpected(errors::stopping()), now);
-    }
+    offer(session, now);
   }
   for (const auto& worker : workers_) {
     worker->for_each_in_flight([&](Attempt& attempt) {
@@ -306,6 +314,8 @@ void Dispatcher::stop(TimePoint now) {
 void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   wheel_.disarm(call.timer);
   call.request_id = 0;
+  call.errand = nullptr;
+  if (call.kind != CallKind::kVisit) call.session->used = now;
   const auto elapsed = duration_cast<nanoseconds>(now - call.arrived);
   ports_.metrics.calls_ended.add(1);
   ports_.metrics.response_time.record(elapsed.count());
@@ -334,21 +344,33 @@ std::uint32_t Dispatcher::ready_workers() const noexcept {
       workers_, [](const auto& worker) { return worker->state == WorkerState::kReady; }));
 }
 
-SessionInfo Dispatcher::describe(const session::Session& session, TimePoint now) const {
-  const bool running = session.phase == session::Phase::kRunning;
+SessionInfo Dispatcher::describe(const session::Session& session, TimePoint now,
+                                 std::chrono::system_clock::time_point wall) const {
+  const bool running = session.phase == session::Phase::kRunning ||
+                       session.phase == session::Phase::kArchived ||
+                       session.phase == session::Phase::kRead;
   const bool warm = session.warm.epoch != 0 && is_warm(session, session.warm.worker);
   const bool head_runs = running && !session.queue.empty() &&
                          static_cast<const Call&>(session.queue.front()).request_id != 0;
+  std::optional<milliseconds> ttl_left;
+  if (session.ttl.count() != 0) {
+    const auto left = std::chrono::ceil<milliseconds>(session.used + session.ttl - now);
+    ttl_left = std::max(milliseconds(0), left);
+  }
   return {.id = std::string(session.id()),
           .version = session.record.version(),
-          .fields = session.record.fields().size(),
+          .fields = session.record.field_count(),
           .bytes = session.record.bytes(),
           .operations = session.operations,
           .waiting = static_cast<std::uint32_t>(session.queue.size()) - (head_runs ? 1 : 0),
           .running = running,
+          .durability = session.durability,
+          .at_rest = session.tier != session::Tier::kShared,
           .warm_worker = warm ? names_[session.warm.worker] : std::string(),
-          .age = duration_cast<milliseconds>(now - session.created),
-          .idle = duration_cast<milliseconds>(now - session.used)};
+          .started_at = session.created,
+          .last_activity =
+              wall - duration_cast<std::chrono::system_clock::duration>(now - session.used),
+          .ttl_left = ttl_left};
 }
 
 }  // namespace dspool::dispatch

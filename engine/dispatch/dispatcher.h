@@ -10,11 +10,16 @@
 //   I2  only the head of a session's queue waits for a slot, so one busy session holds up nobody.
 //   I3  a call ends exactly once: `CallListener::ended` is told in the step that ends it.
 //   I4  a session stands in the waiting list exactly while its phase is kWaiting.
+//   I5  a session has at most one errand on the durable store under way, or waits for memory to
+//       go on with one: its phase is kArchived exactly then, and nothing else changes its record.
+//   I6  the record of a session in phase kRead is a caller's to read outside of all steps: nobody
+//       changes it, and nobody runs in the session.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <random>
@@ -25,14 +30,17 @@
 #include <vector>
 
 #include "dspool/config.h"
-#include "dspool/stats.h"
+#include "dspool/session.h"
+#include "engine/dispatch/archive.h"
 #include "engine/dispatch/call.h"
 #include "engine/dispatch/journal.h"
-#include "engine/dispatch/timer_wheel.h"
 #include "engine/dispatch/transport.h"
 #include "engine/dispatch/waiting_list.h"
 #include "engine/dispatch/worker_slots.h"
+#include "engine/session/residents.h"
 #include "engine/session/session.h"
+#include "engine/session/timer_wheel.h"
+#include "engine/session/tombstones.h"
 #include "engine/store/store.h"
 #include "engine/telemetry/event_history.h"
 #include "engine/telemetry/metrics.h"
@@ -47,14 +55,18 @@ struct Limits {
   std::chrono::milliseconds checkout_timeout{10'000};
   std::chrono::milliseconds cancel_grace{5'000};
   Affinity affinity = Affinity::kHint;
+  std::chrono::milliseconds session_ttl{0};     // of one that a call makes; 0: it does not expire
+  Durability durability = Durability::kMemory;  // likewise
 };
 
 // What the dispatcher works on and tells things to. All outlive it.
 struct Ports {
   Transport& transport;
   store::Store& store;
+  Archive* archive;  // null: there is no durable store
   CallListener& listener;
   session::SessionTable& sessions;
+  session::Tombstones& tombstones;
   telemetry::Metrics& metrics;
   telemetry::EventHistory& history;
 };
@@ -76,8 +88,14 @@ class Dispatcher {
   // Admits a call, or ends it with a refusal. false: its session was ended in the meantime, and
   // nothing happened: look the name up again.
   [[nodiscard]] bool arrive(Call& call, TimePoint now);
-  // Ends a call that has not ended. REQUIRES: it arrived and has not ended.
+  // Uses a session without a call: it lives on for its ttl. false: it was ended in the meantime,
+  // and nothing happened.
+  bool touch(session::Session& session, TimePoint now);
+  // Ends a call that has not ended. REQUIRES: it arrived and has not ended, nor has its turn to
+  // read come.
   void cancel(Call& call, TimePoint now);
+  // Ends a call whose turn has come (`CallListener::turn_came`) with what it read.
+  void has_read(Call& call, Result<Value> fields, TimePoint now);
 
   // ---- events of workers ----
   void worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoint now);
@@ -92,6 +110,12 @@ class Dispatcher {
   // Why the last worker that could not start did not.
   void start_failed(std::string_view last_words) { last_words_ = last_words; }
 
+  // ---- events of the durable store ----
+  // What came of an errand; of an unknown one, this is told twice.
+  void archived(Errand& errand, TimePoint now);
+  // Sees that there is room in the state segment, boundedly; true: there is more to do.
+  bool make_room(TimePoint now);
+
   // ---- events of time ----
   // Fires due timers, boundedly many; true: more are due.
   bool advance(TimePoint now);
@@ -105,6 +129,9 @@ class Dispatcher {
 
   // Ends all calls that wait; no call is admitted from here on.
   void stop(TimePoint now);
+  // Ends the sessions that are left, boundedly many; true: there are more. REQUIRES: stopped, and
+  // all calls, attempts and errands are over.
+  bool end_sessions(TimePoint now);
 
   // Needed by every attempt sent from here on.
   void set_lm_version(std::uint32_t version) noexcept {
@@ -119,7 +146,9 @@ class Dispatcher {
   }
   [[nodiscard]] const WorkerSlot& worker(std::uint32_t index) const { return *workers_[index]; }
   [[nodiscard]] std::uint32_t ready_workers() const noexcept;
-  [[nodiscard]] SessionInfo describe(const session::Session& session, TimePoint now) const;
+  // `wall`: what people's clocks say at `now`.
+  [[nodiscard]] SessionInfo describe(const session::Session& session, TimePoint now,
+                                     std::chrono::system_clock::time_point wall) const;
 
  private:
   enum class Granted : std::uint8_t { kSent, kFull, kEnded };
@@ -131,8 +160,18 @@ class Dispatcher {
   // -- sessions --
   void offer(session::Session& session, TimePoint now);
   void wait(session::Session& session, bool first, TimePoint now);
-  void end_session(session::Session& session, Call& call, TimePoint now);
+  [[nodiscard]] bool serve(session::Session& session, Call& call, TimePoint now);
+  void visit(session::Session& session, Call& call, TimePoint now);
+  void let_read(session::Session& session, Call& call);
+  void update_fields(session::Session& session, Call& call, TimePoint now);
+  void begin(session::Session& session, const SessionTerms& terms, TimePoint now);
+  void refuse_heads(session::Session& session, const Error& error, TimePoint now);
+  void refuse_all(session::Session& session, const Error& error, TimePoint now);
+  void watch_expiry(session::Session& session, TimePoint now) noexcept;
   [[nodiscard]] bool answer_again(session::Session& session, Call& call, TimePoint now);
+  [[nodiscard]] static const session::StoredAnswer* find_answer(const session::Session& session,
+                                                                const Call& call, TimePoint now);
+  void repeat(const session::StoredAnswer& stored, Call& call, TimePoint now);
   Call& take_head(session::Session& session) noexcept;
   void leave_queue(Call& call);
 
@@ -144,12 +183,53 @@ class Dispatcher {
   Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
   Sent send(Attempt& attempt, Call& call, bool hydrate);
 
-  // -- endings --
+  // -- the durable store --
+  [[nodiscard]] bool is_kept(const session::Session& session) const noexcept;
+  void hand_over(std::unique_ptr<Errand> errand);
+  void start(std::unique_ptr<Errand> errand) const;
+  void start(session::Session& session, Errand::Kind kind, Call* call,
+             const SessionTerms* anew = nullptr);
+  void loaded(session::Session& session, Errand& errand, TimePoint now);
+  void committed(session::Session& session, Errand& errand, TimePoint now);
+  void parked(session::Session& session, const Errand& errand, TimePoint now);
+  void absent(session::Session& session);
+  void corrupted(session::Session& session, Error why);
+  void go_on(session::Session& session, TimePoint now);
+  void starve(std::unique_ptr<Errand> errand);
+  bool feed(TimePoint now);
+  void release(session::Session& session);
+  void drop_starved(const Errand& errand);
+  void fail_starved(const Error& why, TimePoint now);
+  [[nodiscard]] bool evict(session::Session& session);
+
+  // -- ends of sessions --
+  void end_session(session::Session& session, Call& call, TimePoint now);
+  void expiry_fired(session::Session& session, TimePoint now);
+  void finish(session::Session& session, SessionEnd why, TimePoint now, Call* call = nullptr,
+              const SessionTerms* anew = nullptr);
+  void clear(session::Session& session);
+  void refuse_where_absent(session::Session& session, TimePoint now);
+  void retire(session::Session& session);
+
+  // -- ends of calls --
   [[nodiscard]] bool is_possible(const Attempt& attempt, const Outcome& outcome,
                                  TimePoint now) const noexcept;
+  // What a call did to its session, to be made state.
+  struct Change {
+    session::Delta* delta = nullptr;          // null: nothing
+    std::vector<std::byte>* bytes = nullptr;  // what it looks into, if that can be kept
+    std::vector<std::uint8_t> result = {};
+    std::uint64_t state_id = 0;
+    session::WarmAt warm = {};
+  };
   void commit(Attempt& attempt, Outcome& outcome, TimePoint now);
-  static void store_answer(session::Session& session, const Call& call, const Outcome& outcome,
-                           TimePoint now);
+  void commit(session::Session& session, Call& call, Change change, TimePoint now);
+  void apply(session::Session& session, Errand& errand, TimePoint now);
+  void answer(session::Session& session, Call& call, std::vector<std::uint8_t> result,
+              const session::WarmAt& warm, TimePoint now);
+  void note_commit(session::Session& session, std::uint64_t call_id, std::uint64_t request_id,
+                   TimePoint now);
+  static void remember(session::Session& session, session::StoredAnswer answer);
   [[nodiscard]] bool send_state(Attempt& attempt, TimePoint now);
   void settle(Attempt& attempt, Outcome& outcome, TimePoint now);
   [[nodiscard]] bool may_repeat(const Call& call, TimePoint now) const noexcept;
@@ -169,9 +249,15 @@ class Dispatcher {
   Journal journal_;
   std::span<const std::string> names_;
   std::minstd_rand random_;
-  TimerWheel wheel_;
+  session::TimerWheel wheel_;     // of calls and attempts
+  session::TimerWheel expiries_;  // of sessions
   std::vector<std::unique_ptr<WorkerSlot>> workers_;
   WaitingList waiting_;
+  session::Residents residents_;
+  std::deque<std::unique_ptr<Errand>> starved_;  // for want of memory
+  std::uint32_t parking_ = 0;                    // errands of that kind under way
+  std::uint64_t rooms_made_ = 0;                 // how often memory of a session became free
+  std::size_t looked_in_vain_ = 0;               // at how many residents, since one was evicted
   std::uint64_t calls_ = 0;
   std::uint64_t requests_ = 0;
   std::uint32_t waiting_calls_ = 0;  // admitted, not in flight

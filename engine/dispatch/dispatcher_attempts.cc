@@ -124,6 +124,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   if (attempt == nullptr || !is_possible(*attempt, outcome, now)) return false;
   slot.full = false;
   const session::SessionRef session = attempt->session;
+  session->used = now;  // also where its call has ended
   if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
     if (send_state(*attempt, now)) return true;
   } else {
@@ -155,7 +156,7 @@ bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
   if (outcome.status == OutcomeStatus::kCancelled) {
     return attempt.call == nullptr || now >= attempt.call->deadline;
   }
-  return true;
+  return attempt.session->anonymous() || attempt.session->record.can_append_all(outcome.delta);
 }
 
 // The worker's cache was smaller than we thought: the request goes to it again, with the fields.
@@ -202,6 +203,7 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   }
   if (outcome.status == OutcomeStatus::kOk) return commit(attempt, outcome, now);
   journal_.note(EventKind::kAttemptEnded, now, attempt, "error");
+  if (outcome.not_kept && is_warm(session, attempt.worker)) session.warm = {};
   outcome.error.worker = names_[attempt.worker];
   if (outcome.error.retryable && may_repeat(*attempt.call, now)) {
     ports_.metrics.retries.add(1);
@@ -215,41 +217,53 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
 void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
   Call& call = *attempt.call;
   session::Session& session = *attempt.session;
-  Result<void> committed;
-  const bool changed = !session.anonymous() && !outcome.delta.empty();
-  if (changed) {
-    committed = ports_.store.commit(session.record, outcome.delta, attempt.request_id);
-  }
-  journal_.note(EventKind::kAttemptEnded, now, attempt, committed ? "ok" : "error");
+  journal_.note(EventKind::kAttemptEnded, now, attempt, "ok");
   session.queue.pop_front();
-  if (!committed) {
-    session.warm = {};
-    committed.error().worker = names_[attempt.worker];
-    return end(call, tl::unexpected(std::move(committed.error())), now);
-  }
-  if (changed) {
-    ports_.metrics.commits.add(1);
-    journal_.note(EventKind::kCommit, now, attempt);
-  }
-  session.warm = {.worker = attempt.worker, .epoch = attempt.epoch};
+  call.request_id = 0;
+  const bool keeps = !outcome.not_kept;
+  Change change{.result = std::move(outcome.result),
+                .state_id = attempt.request_id,
+                .warm = keeps ? session::WarmAt{.worker = attempt.worker, .epoch = attempt.epoch}
+                              : session::WarmAt{}};
+  if (session.anonymous()) return answer(session, call, std::move(change.result), {}, now);
+  change.delta = &outcome.delta;
+  change.bytes = outcome.bytes;
+  commit(session, call, std::move(change), now);
+}
+
+// The end of a call that has changed all that it was to change.
+void Dispatcher::answer(session::Session& session, Call& call, std::vector<std::uint8_t> result,
+                        const session::WarmAt& warm, TimePoint now) {
+  session.warm = warm;
   ++session.operations;
-  if (!call.idempotency_key.empty()) store_answer(session, call, outcome, now);
+  if (!call.idempotency_key.empty() && !session.anonymous()) {
+    remember(session, {.key = std::string(call.idempotency_key),
+                       .asked = call.asked,
+                       .value = result,
+                       .version = session.record.version(),
+                       .stored = now});
+  }
   end(call,
-      Answer{.value = Value::from_verified(std::move(outcome.result)),
+      Answer{.value = result.empty() ? Value() : Value::from_verified(std::move(result)),
              .version = session.record.version(),
              .attempts = call.attempts,
-             .worker = names_[attempt.worker]},
+             .worker =
+                 call.attempts != 0 ? std::string_view(names_[call.worker]) : std::string_view()},
       now);
 }
 
-void Dispatcher::store_answer(session::Session& session, const Call& call, const Outcome& outcome,
-                              TimePoint now) {
+void Dispatcher::remember(session::Session& session, session::StoredAnswer answer) {
   if (!session.answers) session.answers = std::make_unique<session::StoredAnswers>();
-  session.answers->store({.key = std::string(call.idempotency_key),
-                          .asked = session::fingerprint(call.command, call.args->bytes()),
-                          .value = outcome.result,
-                          .version = session.record.version(),
-                          .stored = now});
+  session.answers->store(std::move(answer));
+}
+
+void Dispatcher::note_commit(session::Session& session, std::uint64_t call_id,
+                             std::uint64_t request_id, TimePoint now) {
+  ports_.metrics.commits.add(1);
+  journal_.note_commit(now, call_id, session, request_id);
+  if (ports_.archive == nullptr || session.record.bytes() == 0) return;
+  residents_.add(session);
+  if (ports_.store.is_nearly_full()) ports_.listener.room_due();
 }
 
 bool Dispatcher::may_repeat(const Call& call, TimePoint now) const noexcept {
@@ -293,6 +307,7 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;
+    session->used = now;
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
     Call* call = attempt.call;
     if (call != nullptr && may_repeat(*call, now)) {

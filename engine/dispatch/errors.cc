@@ -72,6 +72,119 @@ Error session_not_found(std::string_view id) {
                                  id)};
 }
 
+Error session_expired(std::string_view id) {
+  return {.category = ErrorCategory::kSession,
+          .code = "session_expired",
+          .message = fmt::format("session '{}' was not used for as long as its ttl allows, and its "
+                                 "state is gone: create_session begins it anew; a longer ttl there "
+                                 "or in session.ttl, or touch_session, keeps one",
+                                 id)};
+}
+
+Error session_exists(std::string_view id) {
+  return {.category = ErrorCategory::kSession,
+          .code = "session_exists",
+          .message = fmt::format("there is a session '{}' already: use it, or say with if_exists "
+                                 "whether to keep or to replace it",
+                                 id)};
+}
+
+Error too_many_sessions(std::size_t limit) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "too_many_sessions",
+          .message = fmt::format("the pool has {} sessions, which is its limit: end some, let them "
+                                 "expire sooner (session.ttl), or raise session.max_sessions",
+                                 limit),
+          .retryable = true};
+}
+
+Error invalid_ttl() {
+  return {.category = ErrorCategory::kSession,
+          .code = "invalid_ttl",
+          .message =
+              "a session's ttl is a number of milliseconds from 0 (it does not expire) to a "
+              "week (604800000)"};
+}
+
+Error durability_unavailable(Durability durability) {
+  return {.category = ErrorCategory::kSession,
+          .code = "durability_unavailable",
+          .message = durability == Durability::kReplicated
+                         ? "durability 'replicated' needs a replicated store, and there is none: "
+                           "create the session with 'local' or 'memory'"
+                         : "durability 'local' needs a durable store: name a directory for it in "
+                           "store.path, or create the session with 'memory'"};
+}
+
+Error invalid_update(std::string_view why) {
+  return {.category = ErrorCategory::kSession,
+          .code = "invalid_update",
+          .message = fmt::format("{}; nothing was changed", why)};
+}
+
+Error invalid_append(std::string_view key) {
+  return {.category = ErrorCategory::kSession,
+          .code = "invalid_append",
+          .message = fmt::format("nothing can be appended to the field '{}': it is not there, or "
+                                 "not a list (for the elements of a list) or a text (for a text); "
+                                 "put it instead",
+                                 key)};
+}
+
+Error version_conflict(std::uint64_t asked, std::uint64_t found) {
+  return {.category = ErrorCategory::kSession,
+          .code = "version_conflict",
+          .message = fmt::format("the session is at version {}, not {}: read it again, and decide "
+                                 "anew",
+                                 found, asked)};
+}
+
+Error state_memory_full() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "state_memory_full",
+          .message =
+              "there is no shared memory left for the state of sessions: raise "
+              "store.memory_limit, set store.path so that idle sessions can move out, or "
+              "end sessions",
+          .retryable = true,
+          .retry_after = Milliseconds(100)};
+}
+
+Error no_memory_for_fields() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "no_memory_for_fields",
+          .message =
+              "there is no memory for a copy of the fields in the engine's process: read fewer of "
+              "them at once",
+          .retryable = true};
+}
+
+Error store_failed(const Error& cause, bool unknown) {
+  const std::string_view why = cause.message.empty() ? std::string_view("it is being recovered")
+                                                     : std::string_view(cause.message);
+  return {.category = ErrorCategory::kSystemError,
+          .code = "store_failed",
+          .message = fmt::format("the durable store could not be written ({}): {}", why,
+                                 unknown ? "whether this call's change is in it will be known when "
+                                           "it is back, and the session waits for that; repeat the "
+                                           "call with its idempotency key, or read the session"
+                                         : "the call changed nothing; see to the disk, and repeat "
+                                           "it"),
+          .retryable = !unknown,
+          .retry_after = Milliseconds(1'000),
+          .state_applied = unknown ? StateApplied::kUnknown : StateApplied::kNo};
+}
+
+Error while_written(Error error) {
+  error.message =
+      "the call ended while its change was being written to the durable store: the "
+      "session's next call sees whether it was; repeat this one with its idempotency "
+      "key, or read the session";
+  error.retryable = false;
+  error.state_applied = StateApplied::kUnknown;
+  return error;
+}
+
 Error session_queue_full(std::string_view id, std::uint32_t limit, Milliseconds retry_after) {
   return {.category = ErrorCategory::kResourceError,
           .code = "session_queue_full",

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "dspool/error.h"
+#include "dspool/session.h"
 
 namespace dspool::dispatch::errors {
 
@@ -21,6 +22,20 @@ Error value_too_large(std::size_t bytes, std::size_t limit);
 Error no_payload_memory(std::string_view why);
 Error pooling_disabled();
 Error session_not_found(std::string_view id);
+Error session_expired(std::string_view id);
+Error session_exists(std::string_view id);
+Error too_many_sessions(std::size_t limit);
+Error invalid_ttl();
+Error durability_unavailable(Durability durability);
+Error invalid_update(std::string_view why);
+Error invalid_append(std::string_view key);
+Error version_conflict(std::uint64_t asked, std::uint64_t found);
+Error state_memory_full();
+Error no_memory_for_fields();
+// `unknown`: whether it was written will be known later.
+Error store_failed(const Error& cause, bool unknown);
+// The call ends with `error` while its commit is being written.
+Error while_written(Error error);
 Error session_queue_full(std::string_view id, std::uint32_t limit, Milliseconds retry_after);
 Error queue_full(std::uint32_t limit, Milliseconds retry_after);
 Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,

@@ -3,12 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "dspool/session_id.h"
 #include "engine/dispatch/errors.h"
+#include "engine/dispatch/field_update.h"
+#include "engine/dispatch/language_model.h"
+#include "engine/dispatch/read_fields.h"
 #include "engine/dispatch/receiver.h"
 
 namespace dspool::dispatch {
@@ -16,54 +21,23 @@ namespace {
 
 constexpr std::string_view kSetLm = "set_lm";
 
-constexpr std::size_t kMostModelBytes = 8 * 1024;  // of each of its strings
 constexpr std::size_t kMostCommandBytes = 1024;
 constexpr std::chrono::hours kLongestTimeout{7 * 24};
-
-tl::unexpected<Error> invalid_model(std::string why) {
-  return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
-                              .code = "invalid_language_model",
-                              .message = std::move(why)});
-}
-
-Result<LanguageModel> model_from(const Value& args) {
-  LanguageModel model;
-  if (args.kind() != Kind::kMap) return invalid_model("set_lm takes a map of named arguments");
-  for (std::size_t i = 0; i < args.size(); ++i) {
-    const std::string_view name = args.view().key(i);
-    const ValueView value = args[i];
-    std::string* const text = name == "model"      ? &model.model
-                              : name == "api_base" ? &model.api_base
-                              : name == "api_key"  ? &model.api_key
-                                                   : nullptr;
-    if (text == nullptr && name != "temperature") {
-      return invalid_model(fmt::format(
-          "set_lm does not know '{}': it takes model, api_base, api_key and temperature", name));
-    }
-    if (value.is_null()) continue;
-    const bool number = value.kind() == Kind::kInt || value.kind() == Kind::kDouble;
-    if (text != nullptr ? value.kind() != Kind::kString : !number) {
-      return invalid_model(fmt::format("set_lm's argument '{}' must be a {}", name,
-                                       text != nullptr ? "string" : "number"));
-    }
-    if (text != nullptr) {
-      *text = value.as_string();
-    } else {
-      model.temperature = value.as_double();
-    }
-  }
-  return model;
-}
+constexpr std::chrono::hours kLongestTtl{7 * 24};
 
 }  // namespace
 
 Front::Front(const Config& config, Gate& gate, session::SessionTable& sessions,
-             ipc::PayloadStore& payloads, Waker& reactor, SetLm set_lm)
+             session::Tombstones& tombstones, ipc::PayloadStore& payloads,
+             ipc::StateSegment& segment, Waker& reactor, const Census* census, SetLm set_lm)
     : config_(config),
       gate_(gate),
       sessions_(sessions),
+      tombstones_(tombstones),
       payloads_(payloads),
+      segment_(segment),
       reactor_(reactor),
+      census_(census),
       set_lm_(std::move(set_lm)) {}
 
 Result<Answer> Front::execute(std::string_view id, std::string_view command, const Value& args,
@@ -86,6 +60,7 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
   BlockingCall call;
   call.args = &args;
   prepare(call, command, options);
+  if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
   if (auto placed = place_arguments(call); !placed) {
     return tl::unexpected(std::move(placed.error()));
   }
@@ -112,6 +87,7 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
   call->args = &call->owned_args;
   prepare(*call, call->owned_command, options);
   call->idempotency_key = call->owned_key;
+  if (!call->idempotency_key.empty()) call->asked = fingerprint_of(*call);
   if (auto placed = place_arguments(*call); !placed) {
     return end(tl::unexpected(std::move(placed.error())));
   }
@@ -131,12 +107,152 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
 
 bool Front::cancel(CallId call) { return gate_.cancel(static_cast<std::uint64_t>(call)); }
 
-Result<SessionInfo> Front::get_session(std::string_view id) const {
+// ---- sessions ----
+
+Result<SessionInfo> Front::create_session(std::string_view id, const SessionOptions& options) {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
+  const Terms terms{.ttl = options.ttl.value_or(config_.session.ttl),
+                    .durability = options.durability.value_or(config_.session.durability)};
+  if (terms.ttl.count() < 0 || terms.ttl > kLongestTtl) {
+    return tl::unexpected(errors::invalid_ttl());
+  }
+  if (terms.durability == Durability::kReplicated ||
+      (terms.durability == Durability::kLocal && census_ == nullptr)) {
+    return tl::unexpected(errors::durability_unavailable(terms.durability));
+  }
+  if (auto valid = check_may_block(); !valid) return tl::unexpected(std::move(valid.error()));
+  const SessionTerms all_terms{.ttl = terms.ttl,
+                               .durability = terms.durability,
+                               .created = std::chrono::system_clock::now()};
+  for (;;) {
+    const Found found = find_or_create(id, terms, true);
+    if (!found.session) return tl::unexpected(found.refusal);
+    BlockingCall visit;
+    if (!take_turn(visit, CallKind::kVisit, found.session, all_terms)) continue;
+    const bool replaces = options.if_exists == IfExists::kReplace;
+    const bool corrupted = !*visit.result && visit.result->error().code == "session_corrupted";
+    if (!*visit.result && !(corrupted && replaces)) {
+      return tl::unexpected(std::move(visit.result->error()));
+    }
+    if (visit.found_session && options.if_exists == IfExists::kFail) {
+      return tl::unexpected(errors::session_exists(id));
+    }
+    if (corrupted || (visit.found_session && replaces)) {
+      BlockingCall replace;
+      if (!take_turn(replace, CallKind::kReplaceSession, found.session, all_terms)) continue;
+      if (!*replace.result) return tl::unexpected(std::move(replace.result->error()));
+    }
+    const auto wall = std::chrono::system_clock::now();
+    std::optional<SessionInfo> info;
+    gate_.step([&](Dispatcher& dispatcher, TimePoint now) {
+      if (dispatcher.touch(*found.session, now)) {
+        info = dispatcher.describe(*found.session, now, wall);
+      }
+    });
+    if (info) return *std::move(info);
+  }
+}
+
+// false: the session was ended in the meantime, and nothing happened.
+bool Front::take_turn(BlockingCall& call, CallKind kind, const session::SessionRef& session,
+                      const SessionTerms& terms) {
+  prepare(call, {}, {});
+  call.kind = kind;
+  call.terms = terms;
+  call.session = session;
+  if (gate_.arrive(call).gone) return false;
+  call.done.wait(0, std::memory_order_acquire);
+  return true;
+}
+
+Result<void> Front::touch_session(std::string_view id) {
+  const auto touch = [this](session::Session& session) {
+    bool there = false;
+    gate_.step(
+        [&](Dispatcher& dispatcher, TimePoint now) { there = dispatcher.touch(session, now); });
+    return there;
+  };
   const session::SessionRef session = sessions_.find(id);
-  if (!session) return tl::unexpected(errors::session_not_found(id));
-  return gate_.ask([&](const Dispatcher& dispatcher, TimePoint now) {
-    return dispatcher.describe(*session, now);
+  if (session && touch(*session)) return {};
+  if (census_ == nullptr) return tl::unexpected(no_session(id));
+  BlockingCall call;
+  if (auto there = visit(call, id); !there) return there;
+  if (!touch(*call.session)) return tl::unexpected(no_session(id));
+  return {};
+}
+
+Result<SessionInfo> Front::get_session(std::string_view id) {
+  session::SessionRef session = sessions_.find(id);
+  const bool known = session && gate_.ask([&](const Dispatcher&, TimePoint) {
+    return session->tier == session::Tier::kShared || session->record.version() != 0;
   });
+  if (!known && census_ != nullptr) {
+    BlockingCall call;
+    if (auto there = visit(call, id); !there) return tl::unexpected(std::move(there.error()));
+    session = call.session;
+  }
+  if (!session) return tl::unexpected(no_session(id));
+  const auto wall = std::chrono::system_clock::now();
+  return gate_.ask([&](const Dispatcher& dispatcher, TimePoint now) {
+    return dispatcher.describe(*session, now, wall);
+  });
+}
+
+Result<void> Front::visit(BlockingCall& call, std::string_view id) {
+  prepare(call, {}, {});
+  call.kind = CallKind::kVisit;
+  call.creates_session = false;
+  auto there = run(call, id);
+  if (!there) return tl::unexpected(std::move(there.error()));
+  return {};
+}
+
+Result<std::vector<std::string>> Front::list_sessions(std::string_view after, std::size_t limit,
+                                                      std::string_view prefix) const {
+  if (!may_be_at_rest()) return sessions_.list(after, limit, prefix);
+  auto stored = census_->list(after, limit, prefix);
+  if (!stored) return stored;
+  // Those that the table has got to know while the store was read are in the table now.
+  std::vector<std::string> known = sessions_.list(after, limit, prefix);
+  std::vector<std::string> all;
+  std::ranges::set_union(*stored, known, std::back_inserter(all));
+  if (all.size() > limit) all.resize(limit);
+  return all;
+}
+
+Result<Answer> Front::read_fields(std::string_view id, const std::vector<std::string>* keys,
+                                  const CallOptions& options) {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
+  BlockingCall call;
+  prepare(call, {}, options);
+  call.kind = CallKind::kReadFields;
+  call.creates_session = false;
+  call.idempotency_key = {};
+  call.all_keys = keys == nullptr;
+  if (keys != nullptr) call.keys = *keys;
+  return run(call, id);
+}
+
+Result<Answer> Front::update_fields(std::string_view id, const FieldUpdate& update,
+                                    std::optional<std::uint64_t> if_version,
+                                    const CallOptions& options) {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
+  if (auto valid = check_key(options.idempotency_key); !valid) {
+    return tl::unexpected(std::move(valid.error()));
+  }
+  auto delta = delta_from(update, config_.worker.max_payload_bytes);
+  if (!delta) return tl::unexpected(std::move(delta.error()));
+  BlockingCall call;
+  prepare(call, {}, options);
+  call.kind = CallKind::kUpdateFields;
+  session::prepare(*delta, segment_, session::kStepShard);
+  call.update = &*delta;
+  call.if_version = if_version;
+  if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
+  return run(call, id);
 }
 
 Result<void> Front::end_session(std::string_view id, const CallOptions& options) {
@@ -157,9 +273,7 @@ Result<void> Front::check(std::string_view command, const Value& args,
                           const CallOptions& options) const {
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
   if (command.empty()) return tl::unexpected(errors::invalid_command());
-  if (options.idempotency_key.size() > errors::kMostKeyBytes) {
-    return tl::unexpected(errors::invalid_idempotency_key(options.idempotency_key.size()));
-  }
+  if (auto valid = check_key(options.idempotency_key); !valid) return valid;
   if (command.size() > kMostCommandBytes) return tl::unexpected(errors::invalid_command());
   const std::size_t bytes = args.bytes().size();
   if (bytes > config_.worker.max_payload_bytes) {
@@ -184,6 +298,11 @@ Result<void> Front::check_id(std::string_view id) {
   return {};
 }
 
+Result<void> Front::check_key(std::string_view idempotency_key) {
+  if (idempotency_key.size() <= errors::kMostKeyBytes) return {};
+  return tl::unexpected(errors::invalid_idempotency_key(idempotency_key.size()));
+}
+
 // A blocking call on the reactor waits for a thread that waits for it.
 Result<void> Front::check_may_block() const {
   if (reactor_.is_owner()) return tl::unexpected(errors::would_deadlock());
@@ -192,13 +311,46 @@ Result<void> Front::check_may_block() const {
 
 Result<session::SessionRef> Front::find_session(std::string_view id, bool create) {
   if (id.empty()) return session::make_session({}, Gate::now());
-  if (create) {
-    return sessions_.find_or_create(id, [&] { return session::make_session(id, Gate::now()); })
-        .first;
+  if (create || may_be_at_rest()) {
+    Found found = find_or_create(id, {config_.session.ttl, config_.session.durability}, false);
+    if (!found.session) return tl::unexpected(std::move(found.refusal));
+    return std::move(found.session);
   }
   session::SessionRef session = sessions_.find(id);
-  if (!session) return tl::unexpected(errors::session_not_found(id));
+  if (!session) return tl::unexpected(no_session(id));
   return session;
+}
+
+// Whether there may be sessions in the durable store that the table does not know yet.
+bool Front::may_be_at_rest() const noexcept { return census_ != nullptr && !census_->is_done(); }
+
+// `anew`: although it has expired.
+Front::Found Front::find_or_create(std::string_view id, const Terms& terms, bool anew) {
+  Found found;
+  std::tie(found.session, found.is_new) =
+      sessions_.find_or_create(id, [&]() -> session::SessionRef {
+        const TimePoint now = Gate::now();
+        if (!anew && tombstones_.has(id, now)) {
+          found.refusal = errors::session_expired(id);
+          return nullptr;
+        }
+        if (sessions_.size() >= config_.session.max_sessions) {
+          found.refusal = errors::too_many_sessions(config_.session.max_sessions);
+          return nullptr;
+        }
+        if (anew) tombstones_.remove(id);
+        session::SessionRef made = session::make_session(id, now, terms.ttl);
+        made->durability = terms.durability;
+        made->created = std::chrono::system_clock::now();
+        if (may_be_at_rest()) made->tier = session::Tier::kUnknown;
+        return made;
+      });
+  return found;
+}
+
+Error Front::no_session(std::string_view id) const {
+  return tombstones_.has(id, Gate::now()) ? errors::session_expired(id)
+                                          : errors::session_not_found(id);
 }
 
 void Front::prepare(Call& call, std::string_view command, const CallOptions& options) const {
@@ -224,6 +376,7 @@ Result<Answer> Front::run(BlockingCall& call, std::string_view id) {
   } else {
     call.done.wait(0, std::memory_order_acquire);
   }
+  if (!call.result) gate_.finish_reading(call, dispatch::read_fields(call, &Gate::now));
   return std::move(*call.result);
 }
 
@@ -231,15 +384,7 @@ Result<Answer> Front::run(BlockingCall& call, std::string_view id) {
 
 Result<void> Front::set_lm(const LanguageModel& model) const {
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
-  if (model.model.empty()) {
-    return invalid_model("a language model must have a name, for instance \"openai/gpt-4o-mini\"");
-  }
-  if (std::max({model.model.size(), model.api_base.size(), model.api_key.size()}) >
-      kMostModelBytes) {
-    return invalid_model(
-        fmt::format("a language model's name, api_base and api_key have at most {} bytes each",
-                    kMostModelBytes));
-  }
+  if (auto valid = check_language_model(model); !valid) return valid;
   set_lm_(model);
   return {};
 }
@@ -253,7 +398,7 @@ Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args) 
                                      "session '{}': call Engine::set_lm or execute_anonymous",
                                      id)});
   }
-  const Result<LanguageModel> model = model_from(args);
+  const Result<LanguageModel> model = language_model_from(args);
   if (!model) return tl::unexpected(model.error());
   if (auto set = set_lm(*model); !set) return tl::unexpected(std::move(set.error()));
   return Answer{.value = Value{{"status", "configured"}, {"model", model->model}}};

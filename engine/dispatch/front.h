@@ -2,13 +2,18 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "dspool/call.h"
 #include "dspool/config.h"
 #include "dspool/error.h"
-#include "dspool/stats.h"
+#include "dspool/session.h"
+#include "engine/dispatch/census.h"
 #include "engine/dispatch/gate.h"
 #include "engine/dispatch/waker.h"
 #include "engine/session/session.h"
@@ -19,8 +24,10 @@ class Front {
  public:
   // Puts a model in force.
   using SetLm = std::function<void(const LanguageModel&)>;
+  // `census` null: there is no durable store.
   Front(const Config& config, Gate& gate, session::SessionTable& sessions,
-        ipc::PayloadStore& payloads, Waker& reactor, SetLm set_lm);
+        session::Tombstones& tombstones, ipc::PayloadStore& payloads, ipc::StateSegment& segment,
+        Waker& reactor, const Census* census, SetLm set_lm);
 
   Result<Answer> execute(std::string_view id, std::string_view command, const Value& args,
                          const CallOptions& options);
@@ -32,14 +39,40 @@ class Front {
   // Also the command of that name, which every adapter has and no worker sees: the keys in it are
   // the engine's to hold. Errors: initialization / "invalid_language_model".
   Result<void> set_lm(const LanguageModel& model) const;
-  Result<SessionInfo> get_session(std::string_view id) const;
+  Result<SessionInfo> create_session(std::string_view id, const SessionOptions& options);
+  Result<void> touch_session(std::string_view id);
+  Result<SessionInfo> get_session(std::string_view id);
   Result<void> end_session(std::string_view id, const CallOptions& options);
+  Result<std::vector<std::string>> list_sessions(std::string_view after, std::size_t limit,
+                                                 std::string_view prefix) const;
+  // Null keys: all fields.
+  Result<Answer> read_fields(std::string_view id, const std::vector<std::string>* keys,
+                             const CallOptions& options);
+  Result<Answer> update_fields(std::string_view id, const FieldUpdate& update,
+                               std::optional<std::uint64_t> if_version, const CallOptions& options);
 
  private:
   [[nodiscard]] Result<void> check(std::string_view command, const Value& args,
                                    const CallOptions& options) const;
   [[nodiscard]] static Result<void> check_id(std::string_view id);
+  [[nodiscard]] static Result<void> check_key(std::string_view idempotency_key);
   [[nodiscard]] Result<void> check_may_block() const;
+  [[nodiscard]] Error no_session(std::string_view id) const;
+  struct Found {
+    session::SessionRef session;  // null: none may be made, for `refusal`
+    bool is_new = false;
+    Error refusal;
+  };
+  struct Terms {
+    std::chrono::milliseconds ttl;
+    Durability durability;
+  };
+  Found find_or_create(std::string_view id, const Terms& terms, bool anew);
+  [[nodiscard]] bool may_be_at_rest() const noexcept;
+  [[nodiscard]] bool take_turn(BlockingCall& call, CallKind kind,
+                               const session::SessionRef& session, const SessionTerms& terms);
+  // A turn in the session's queue that ends once it is known whether there is such a session.
+  Result<void> visit(BlockingCall& call, std::string_view id);
   // An empty id: a temporary session.
   Result<session::SessionRef> find_session(std::string_view id, bool create);
   Result<Answer> execute_command(std::string_view id, std::string_view command, const Value& args,
@@ -52,8 +85,11 @@ class Front {
   const Config& config_;
   Gate& gate_;
   session::SessionTable& sessions_;
+  session::Tombstones& tombstones_;
   ipc::PayloadStore& payloads_;
+  ipc::StateSegment& segment_;
   Waker& reactor_;
+  const Census* const census_;
   SetLm set_lm_;
 };
 

@@ -3,7 +3,6 @@
 #include <csignal>
 #include <utility>
 
-#include "engine/dispatch/errors.h"
 #include "ipc/pidfd.h"
 
 namespace dspool::dispatch {
@@ -23,8 +22,10 @@ Gate::Gate(const Limits& limits, const Parts& parts, std::span<const std::string
       dispatcher_(limits,
                   {.transport = *this,
                    .store = parts.store,
+                   .archive = parts.archive,
                    .listener = *this,
                    .sessions = parts.sessions,
+                   .tombstones = parts.tombstones,
                    .metrics = parts.metrics,
                    .history = parts.history},
                   worker_names, seed, now()) {}
@@ -86,6 +87,19 @@ bool Gate::cancel(std::uint64_t public_id) {
   return cancelled;
 }
 
+void Gate::finish_reading(BlockingCall& call, Result<Value> fields) {
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    dispatcher.has_read(call, std::move(fields), now);
+  });
+  const std::lock_guard lock(mutex_);  // so that whoever waits comes after the last use of this
+  if (--readers_ == 0) nobody_reads_.notify_all();
+}
+
+void Gate::wait_for_readers() {
+  std::unique_lock lock(mutex_);
+  nobody_reads_.wait(lock, [this] { return readers_ == 0; });
+}
+
 bool Gate::runs_on(const Call& call, std::uint32_t worker) const {
   const std::lock_guard lock(mutex_);
   return call.request_id != 0 && call.worker == worker;
@@ -116,6 +130,7 @@ void Gate::watch_timers(Effects& effects) {
 Sent Gate::send(std::uint32_t worker, const Request& request) {
   const auto& link = links_[worker];
   const Sent sent = link->send(request, crowded());
+  if (link->outbox().has_more()) effects_->wake_reactor = true;
   ring_later(link);
   return sent;
 }
@@ -147,20 +162,35 @@ void Gate::ended(Call& call) {
   } else if (std::exchange(static_cast<BlockingCall&>(owned).is_in_crowd, false)) {
     --crowd_;
   }
-  call.next_ended = nullptr;
+  tell_later(call);
+}
+
+void Gate::turn_came(Call& call) {
+  ++readers_;
+  tell_later(call);
+}
+
+void Gate::tell_later(Call& call) noexcept {
+  call.next_told = nullptr;
   Effects& effects = *effects_;
-  if (effects.last_ended == nullptr) {
-    effects.first_ended = &call;
+  if (effects.last_told == nullptr) {
+    effects.first_told = &call;
   } else {
-    effects.last_ended->next_ended = &call;
+    effects.last_told->next_told = &call;
   }
-  effects.last_ended = &call;
+  effects.last_told = &call;
 }
 
 void Gate::hand_off_due() {
   if (hand_off_enqueued_) return;
   hand_off_enqueued_ = true;
   effects_->hand_off = true;
+}
+
+void Gate::room_due() {
+  if (room_enqueued_) return;
+  room_enqueued_ = true;
+  effects_->make_room = true;
 }
 
 void Gate::ring_later(const std::shared_ptr<worker::Link>& link) {
@@ -179,9 +209,10 @@ void Gate::carry_out(Effects& effects) {
   if (effects.ring) effects.ring->channel().ring_worker();
   for (const auto& link : effects.more_rings) link->channel().ring_worker();
   if (effects.hand_off) arena_.enqueue([this] { hand_off(); });
+  if (effects.make_room) arena_.enqueue([this] { make_room(); });
   if (effects.wake_reactor) parts_.reactor.wake();
-  for (Call* call = effects.first_ended; call != nullptr;) {
-    Call* next = call->next_ended;  // the call may be gone once its owner was told
+  for (Call* call = effects.first_told; call != nullptr;) {
+    Call* next = call->next_told;  // the call may be gone once its owner was told
     tell(static_cast<OwnedCall&>(*call));
     call = next;
   }
@@ -234,6 +265,23 @@ void Gate::hand_off() {
   }
 }
 
+void Gate::end_sessions() {
+  bool more = true;
+  while (more) {
+    step([&](Dispatcher& dispatcher, TimePoint now) { more = dispatcher.end_sessions(now); });
+  }
+}
+
+// A step, and the rest behind whatever else is due.
+void Gate::make_room() {
+  bool more = false;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    room_enqueued_ = false;
+    more = dispatcher.make_room(now);
+    if (more) room_due();
+  });
+}
+
 // ---- workers ----
 
 void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
@@ -241,6 +289,7 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
   if (!letters.empty()) {
     step([&](Dispatcher& dispatcher, TimePoint now) {
       for (worker::Letter& letter : letters) {
+        if (letter.type == wire::MessageType::response) link.outbox().forget(letter.request_id);
         if (letter.type == wire::MessageType::response &&
             !dispatcher.answered(slot, letter.request_id, letter.outcome, now)) {
           link.set_violation("an answer to an attempt that is not in flight");
@@ -265,6 +314,9 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
           link.last_pong.store(letter.request_id, std::memory_order_release);
         }
         break;
+      case wire::MessageType::response:
+        letter.outcome.delta.clear();  // ends the long values that others took the place of
+        break;
       default:
         break;
     }
@@ -287,6 +339,7 @@ void Gate::open(std::shared_ptr<worker::Link> link) {
 bool Gate::close(worker::Link& link, std::string_view how) {
   std::shared_ptr<worker::Link> last;
   bool has_served = false;
+  link.outbox().close();  // before what it would have handed over goes
   step([&](Dispatcher& dispatcher, TimePoint now) {
     has_served = dispatcher.worker(link.slot()).served != 0;
     dispatcher.worker_lost(link.slot(), link.violated() ? Loss::kViolation : Loss::kDeath,
@@ -347,17 +400,19 @@ void Gate::sweep() {
     const std::lock_guard lock(mutex_);
     if (std::exchange(sweep_enqueued_, true)) return;
   }
-  arena_.enqueue([this] {
-    bool more = true;
-    while (more) {
-      step([&](Dispatcher& dispatcher, TimePoint now) {
-        more = dispatcher.advance(now);
-        if (more) return;
-        sweep_enqueued_ = false;
-        effects_->wake_reactor = true;  // to plan anew
-      });
-    }
+  arena_.enqueue([this] { sweep_on(); });
+}
+
+// A step, and the rest behind whatever else is due.
+void Gate::sweep_on() {
+  bool more = false;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    more = dispatcher.advance(now);
+    if (more) return;
+    sweep_enqueued_ = false;
+    effects_->wake_reactor = true;  // to plan anew
   });
+  if (more) arena_.enqueue([this] { sweep_on(); });
 }
 
 void Gate::listen_to_hearts() {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,7 +38,8 @@ struct OwnedCall : Call {
 struct BlockingCall : OwnedCall {
   BlockingCall() noexcept : OwnedCall(Owner::kBlocked) {}
 
-  // Set last of all that is done to the call; then it is the waiting thread's again.
+  // Set last of all that is done to the call; then it is the waiting thread's again: it has its
+  // result, or where that is not there, its turn to read fields.
   std::atomic<std::uint32_t> done{0};
   [[nodiscard]] bool is_done() const noexcept { return done.load(std::memory_order_acquire) != 0; }
 
@@ -62,7 +64,9 @@ class Gate final : private Transport, private CallListener {
 
   struct Parts {
     store::Store& store;
+    Archive* archive;  // null: there is no durable store
     session::SessionTable& sessions;
+    session::Tombstones& tombstones;
     telemetry::Metrics& metrics;
     telemetry::EventHistory& history;
     worker::Supervisor& supervisor;
@@ -107,12 +111,19 @@ class Gate final : private Transport, private CallListener {
   // false: the session was ended. Gives the call its public id, and owns it otherwise.
   bool arrive(SubmittedCall& call, std::uint64_t& public_id);
   bool cancel(std::uint64_t public_id);
+  // Ends a call whose turn to read fields has come.
+  void finish_reading(BlockingCall& call, Result<Value> fields);
+  // Waits until no call has that turn. To be called once no more calls are admitted.
+  void wait_for_readers();
   // Whether the call is one that this worker works on, so that its answer can only come from there.
   [[nodiscard]] bool runs_on(const Call& call, std::uint32_t worker) const;
   // Its caller looks for the answer no more, or sleeps for long, and takes a core from nobody.
   void leave_crowd(BlockingCall& call);
   // Tells `done` of a call's end that came without the dispatcher.
   void complete(Completion done, Result<Answer> result);
+
+  // Ends the sessions that are left, some at a time. REQUIRES: as Dispatcher::end_sessions.
+  void end_sessions();
 
   // ---- workers ----
 
@@ -156,9 +167,10 @@ class Gate final : private Transport, private CallListener {
   struct Effects {
     std::shared_ptr<worker::Link> ring;  // a step seldom wakes more than one worker
     std::vector<std::shared_ptr<worker::Link>> more_rings;
-    Call* first_ended = nullptr;  // linked by next_ended
-    Call* last_ended = nullptr;
+    Call* first_told = nullptr;  // linked by next_told
+    Call* last_told = nullptr;
     bool hand_off = false;
+    bool make_room = false;
     bool wake_reactor = false;
   };
 
@@ -166,14 +178,19 @@ class Gate final : private Transport, private CallListener {
   void cancel(std::uint32_t worker, std::uint64_t request_id) override;
   void kill(std::uint32_t worker, std::string_view why) override;
   void ended(Call& call) override;
+  void turn_came(Call& call) override;
   void hand_off_due() override;
+  void room_due() override;
 
   [[nodiscard]] bool crowded() const noexcept;
+  void tell_later(Call& call) noexcept;
   void ring_later(const std::shared_ptr<worker::Link>& link);
   void watch_timers(Effects& effects);
   void carry_out(Effects& effects);
   void tell(OwnedCall& call);
   void hand_off();
+  void make_room();
+  void sweep_on();
   void condemn(worker::Link& link);
 
   const Parts parts_;
@@ -185,7 +202,10 @@ class Gate final : private Transport, private CallListener {
   Effects* effects_ = nullptr;
   const std::uint32_t cores_ = std::thread::hardware_concurrency();
   std::uint32_t crowd_ = 0;  // callers that read their own answers, and have not slept for long
+  std::uint32_t readers_ = 0;
+  std::condition_variable nobody_reads_;
   bool hand_off_enqueued_ = false;
+  bool room_enqueued_ = false;
   bool sweep_enqueued_ = false;
   TimePoint reactor_wakes_ = TimePoint::max();
   std::vector<SubmittedCall*> submitted_;  // by the low bits of their public id

@@ -36,4 +36,24 @@ void Journal::record(EventKind kind, TimePoint now, const WorkerSlot& worker,
                    .detail = std::string(detail)});
 }
 
+void Journal::record(EventKind kind, TimePoint now, const session::Session& session,
+                     std::string_view detail) {
+  history_.record({.kind = kind,
+                   .time_ns = now.time_since_epoch().count(),
+                   .version = session.record.version(),
+                   .session = std::string(session.id()),
+                   .detail = std::string(detail)});
+}
+
+void Journal::record_commit(TimePoint now, std::uint64_t call, const session::Session& session,
+                            std::uint64_t request) {
+  history_.record({.kind = EventKind::kCommit,
+                   .time_ns = now.time_since_epoch().count(),
+                   .call = call,
+                   .request = request,
+                   .version = session.record.version(),
+                   .session = std::string(session.id()),
+                   .detail = {}});
+}
+
 }  // namespace dspool::dispatch

@@ -25,8 +25,20 @@ class Journal {
   void note(EventKind kind, TimePoint now, const WorkerSlot& worker, std::string_view detail = {}) {
     if (history_.enabled()) record(kind, now, worker, detail);
   }
+  void note(EventKind kind, TimePoint now, const session::Session& session,
+            std::string_view detail) {
+    if (history_.enabled()) record(kind, now, session, detail);
+  }
+  void note_commit(TimePoint now, std::uint64_t call, const session::Session& session,
+                   std::uint64_t request) {
+    if (history_.enabled()) record_commit(now, call, session, request);
+  }
 
  private:
+  void record_commit(TimePoint now, std::uint64_t call, const session::Session& session,
+                     std::uint64_t request);
+  void record(EventKind kind, TimePoint now, const session::Session& session,
+              std::string_view detail);
   void record(EventKind kind, TimePoint now, const Call& call, std::string_view detail);
   void record(EventKind kind, TimePoint now, const Attempt& attempt, std::string_view detail);
   void record(EventKind kind, TimePoint now, const WorkerSlot& worker, std::string_view detail);

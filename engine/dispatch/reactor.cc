@@ -1,7 +1,6 @@
 #include "engine/dispatch/reactor.h"
 
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -70,6 +69,7 @@ void Reactor::run() {
     const bool read_something = read_all();
     close_dead();
     const bool more_completions = gate_.run_completions();
+    watch_outboxes();
     const bool events = keep_time();
     if (read_something || more_completions || events) continue;
     {
@@ -150,6 +150,19 @@ bool Reactor::announce_all() {
   return true;
 }
 
+// Has the kernel tell when a worker makes room for what waits in its outbox. Where it waits for
+// others to read, since too many descriptors are on their way, it is tried again once a second.
+void Reactor::watch_outboxes() {
+  for (Watched& watched : links_) {
+    const bool has_more = watched.link->outbox().has_more();
+    if (has_more == watched.sends) continue;
+    watched.sends = has_more;
+    epoll_event event{.events = EPOLLET | (has_more ? std::uint32_t{EPOLLOUT} : 0),
+                      .data = {.u64 = death_event(watched.link->epoch())}};
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, watched.link->channel().control_socket(), &event);
+  }
+}
+
 // Waits for an event, and takes all that are there. false: there was none.
 bool Reactor::take_events(std::chrono::milliseconds patience) {
   std::array<epoll_event, 32> events;
@@ -163,6 +176,9 @@ bool Reactor::take_events(std::chrono::milliseconds patience) {
     }
     for (Watched& watched : links_) {
       if (death_event(watched.link->epoch()) != about) continue;
+      const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
+      if ((what & EPOLLOUT) != 0) watched.link->outbox().send_on();
+      if ((what & ~std::uint32_t{EPOLLOUT}) == 0) continue;
       if (!std::exchange(watched.dead, true)) gate_.hung_up(*watched.link);
     }
   }
@@ -189,6 +205,7 @@ bool Reactor::keep_time() {
   if (now < listen_to_hearts_) return events;
   listen_to_hearts_ = now + kHeartInterval;
   gate_.listen_to_hearts();
+  for (const Watched& watched : links_) watched.link->outbox().send_on();
   return events;
 }
 

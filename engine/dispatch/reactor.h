@@ -6,7 +6,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -42,6 +41,7 @@ class Reactor {
   struct Watched {
     std::shared_ptr<worker::Link> link;
     ipc::Receiver announced = ipc::Receiver::kNobody;
+    bool sends = false;  // it has more to send than its control socket had room for
     bool dead = false;
   };
 
@@ -51,6 +51,7 @@ class Reactor {
   void read(Watched& watched);
   [[nodiscard]] bool anything_to_read() const;
   bool announce_all();
+  void watch_outboxes();
   bool take_events(std::chrono::milliseconds patience);
   void sleep();
   bool keep_time();

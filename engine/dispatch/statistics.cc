@@ -19,6 +19,12 @@ Stats Statistics::collect() const {
                 .workers_lost = metrics_.workers_lost.value(),
                 .late_answers = metrics_.late_answers.value(),
                 .violations = metrics_.violations.value(),
+                .expired_sessions = metrics_.ended_by(SessionEnd::kExpired).value(),
+                .evicted_sessions = metrics_.sessions_evicted.value(),
+                .loaded_sessions = metrics_.sessions_loaded.value(),
+                .store_writes = metrics_.store_writes.value(),
+                .store_failures = metrics_.store_failures.value(),
+                .store_retries = metrics_.store_retries.value(),
                 .response_time_p50_ms = response_time.quantile_ns(0.5) / kNsPerMs,
                 .response_time_p99_ms = response_time.quantile_ns(0.99) / kNsPerMs};
     if (response_time.count != 0) {

@@ -1,7 +1,6 @@
 // The counters as an operator reads them.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 
 #include "dspool/stats.h"

@@ -38,8 +38,14 @@ class CallListener {
 
   // Told within the step that ends it; `call` is its owner's again.
   virtual void ended(Call& call) = 0;
+  // The turn of a call that reads fields has come; told within the step. Whoever made the call
+  // reads, outside of any step, and tells by `Dispatcher::has_read`; until then the call ends in no
+  // other way, and nothing changes the session's record.
+  virtual void turn_came(Call& call) = 0;
   // A free slot and a waiting session may have met: `Dispatcher::hand_off` is due.
   virtual void hand_off_due() = 0;
+  // Little room is left in the state segment: `Dispatcher::make_room` is due.
+  virtual void room_due() = 0;
 };
 
 }  // namespace dspool::dispatch

@@ -8,12 +8,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "engine/dispatch/call.h"
-#include "engine/dispatch/timer_wheel.h"
 #include "engine/session/session.h"
+#include "engine/session/timer_wheel.h"
 
 namespace dspool::dispatch {
 

@@ -1,70 +1,91 @@
-// A session's state: its fields at one version. Plain data with one writer; whoever owns the
-// session serialises the access.
+// A session's state: its fields at one version, in the state segment. Plain data with one writer;
+// whoever owns the session serialises the access.
+//
+// A delta is applied in two steps, so that it is applied as a whole or not at all: `stage` takes
+// the memory that it needs, `apply` cannot fail.
 //
 // Invariants
 //   I1  fields are sorted by key, keys are unique.
 //   I2  version counts commits, gapless from 1; state_id names the attempt that made it, so that
 //       a worker that kept the result of a discarded attempt is never taken to have this state.
+//   I3  a record that is not resident has no fields in memory, but still knows how many and how
+//       large they are.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "engine/session/hot_allocator.h"
+#include "engine/session/delta.h"
+#include "engine/session/field.h"
+#include "ipc/state_segment.h"
 
 namespace dspool::session {
 
-using Bytes = std::vector<std::uint8_t, HotAllocator<std::uint8_t>>;
-
-struct Field {
-  std::string key;
-  Bytes value;  // one FlexBuffer
+// The blocks that a delta needs and has not got, in the order of its puts and appends.
+struct Staged {
+  std::vector<ipc::StateBlock> blocks;
 };
 
-// What a command changed. Views: whoever decoded it keeps the bytes alive.
-struct Delta {
-  struct Put {
-    std::string_view key;
-    std::span<const std::uint8_t> value;
-  };
-  std::vector<Put> puts;
-  std::vector<std::string_view> deletes;
-
-  [[nodiscard]] bool empty() const noexcept { return puts.empty() && deletes.empty(); }
-  void clear() noexcept {
-    puts.clear();
-    deletes.clear();
-  }
+// A field as it was stored.
+struct LoadedField {
+  std::string_view key;
+  std::span<const std::uint8_t> base;   // one verified FlexBuffer
+  std::span<const std::byte> appended;  // a value sequence of verified FlexBuffers of its kind
 };
 
 class Record {
  public:
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   [[nodiscard]] std::uint64_t state_id() const noexcept { return state_id_; }
-  [[nodiscard]] const std::vector<Field>& fields() const noexcept { return fields_; }
   // Keys and encoded values.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-  [[nodiscard]] const Field* find(std::string_view key) const noexcept;
+  [[nodiscard]] std::size_t field_count() const noexcept {
+    return is_resident_ ? fields_.size() : released_fields_;
+  }
+  [[nodiscard]] bool is_resident() const noexcept { return is_resident_; }
 
+  // ---- REQUIRES: is_resident() ----
+  [[nodiscard]] const std::vector<Field>& fields() const noexcept { return fields_; }
+  [[nodiscard]] const Field* find(std::string_view key) const noexcept;
   // What `bytes` would be after `delta`.
   [[nodiscard]] std::size_t bytes_after(const Delta& delta) const noexcept;
-  // Makes the next version.
-  void apply(const Delta& delta, std::uint64_t state_id);
+  // Whether the field is there, and is a list or a text as `value` is.
+  [[nodiscard]] bool can_append(std::string_view key,
+                                std::span<const std::uint8_t> value) const noexcept;
+  [[nodiscard]] bool can_append_all(const Delta& delta) const noexcept;
+
+  // Takes the memory for `delta`; nothing: there is not enough. The record is as it was.
+  // REQUIRES: can_append_all(delta).
+  [[nodiscard]] std::optional<Staged> stage(const Delta& delta, ipc::StateSegment& segment,
+                                            std::uint64_t shard) const;
+  // Makes the next version. REQUIRES: `staged` is what `stage` gave, and nothing changed since.
+  void apply(Delta& delta, Staged&& staged, std::uint64_t state_id);
+
+  // ---- whole states ----
   // Back to version 0, as if never created.
   void reset() noexcept;
+  // Becomes what was stored. false: there is no memory for it, and the record is as it was.
+  // REQUIRES: `fields` are sorted by key.
+  [[nodiscard]] bool replace(std::uint64_t version, std::uint64_t state_id,
+                             std::span<const LoadedField> fields, ipc::StateSegment& segment,
+                             std::uint64_t shard);
+  // Gives the fields' memory back, until `replace`.
+  void release_fields() noexcept;
 
  private:
+  void make_fields(const Delta& delta);
   std::vector<Field>::iterator lower_bound(std::string_view key) noexcept;
 
   std::uint64_t version_ = 0;
   std::uint64_t state_id_ = 0;
   std::size_t bytes_ = 0;
   std::vector<Field> fields_;
+  std::uint32_t released_fields_ = 0;
+  bool is_resident_ = true;
 };
 
 }  // namespace dspool::session

@@ -2,10 +2,10 @@
 
 namespace dspool::session {
 
-SessionRef make_session(std::string_view id, TimePoint now) {
+SessionRef make_session(std::string_view id, TimePoint now, std::chrono::milliseconds ttl) {
   HotAllocator<Session> allocator;
   Session* place = std::allocator_traits<HotAllocator<Session>>::allocate(allocator, 1);
-  return SessionRef(std::construct_at(place, id, now));
+  return SessionRef(std::construct_at(place, id, now, ttl));
 }
 
 void intrusive_release(Session* session) noexcept {

@@ -3,9 +3,10 @@
 // Everything but the reference count is guarded by whoever steps the dispatcher. A Session lives
 // while somebody holds a SessionRef: the table, a call, an attempt.
 //
-// Phases:  kIdle -> kWaiting (its head call waits for a slot) -> kRunning (an attempt has one)
-//          -> kWaiting or kIdle; kGone once it was ended: it is in no table any more, and a caller
-//          that still held it looks its name up again.
+// Phases:  kIdle -> kWaiting -> kRunning -> kArchived, kWaiting or kIdle; kArchived also from
+//          kIdle, and from there to all but kRunning; kIdle -> kRead -> kIdle; kGone once it was
+//          ended: it is in no table any more, and a caller that still held it looks its name up
+//          again.
 #pragma once
 
 #include <atomic>
@@ -15,12 +16,15 @@
 #include <memory>
 #include <string_view>
 
+#include "dspool/error.h"
+#include "dspool/session.h"
 #include "engine/session/hot_allocator.h"
 #include "engine/session/intrusive_ptr.h"
 #include "engine/session/record.h"
 #include "engine/session/session_table.h"
 #include "engine/session/stored_answers.h"
 #include "engine/session/stored_id.h"
+#include "engine/session/timer_wheel.h"
 
 namespace dspool::session {
 
@@ -28,7 +32,24 @@ namespace dspool::session {
 struct QueueEntry : boost::intrusive::list_base_hook<> {};
 using CallQueue = boost::intrusive::list<QueueEntry, boost::intrusive::constant_time_size<true>>;
 
-enum class Phase : std::uint8_t { kIdle, kWaiting, kRunning, kGone };
+enum class Phase : std::uint8_t {
+  kIdle,
+  kWaiting,   // its head call waits for a slot
+  kRunning,   // an attempt has one
+  kArchived,  // an errand on the durable store is under way
+  kRead,      // a caller reads its record, without a lock
+  kGone,
+};
+
+// Where its fields are.
+enum class Tier : std::uint8_t {
+  kShared,     // in the state segment
+  kAtRest,     // in the durable store alone
+  kUnknown,    // in the durable store, if there is such a session at all
+  kCorrupted,  // nowhere: what the store has cannot be read
+};
+
+inline constexpr std::uint8_t kExpiryTimer = 2;
 
 // A worker slot and the epoch in which it got the fields.
 struct WarmAt {
@@ -38,7 +59,8 @@ struct WarmAt {
 
 class alignas(64) Session {  // what every finder touches lies in its first cache line
  public:
-  explicit Session(std::string_view name, TimePoint now) : id_(name), created(now), used(now) {}
+  Session(std::string_view name, TimePoint now, std::chrono::milliseconds time_to_live)
+      : id_(name), ttl(time_to_live), used(now) {}
 
   // Empty for the temporary session of an anonymous call, which no table knows.
   [[nodiscard]] std::string_view id() const noexcept { return id_.view(); }
@@ -52,22 +74,36 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   StoredId id_;
 
  public:
+  Phase phase = Phase::kIdle;
+  Durability durability = Durability::kMemory;
+  Tier tier = Tier::kShared;
+  bool was_used : 1 = false;  // a call was admitted, or it was named in create or touch
+  bool exists : 1 = false;    // a call made it, or it was created, or found in the durable store
+  bool stored : 1 = false;    // the durable store has it, at its last version
+  bool parked : 1 = false;    // the durable store has what its state was once
   Record record;
   CallQueue queue;  // its front is the call that waits or runs
-  Phase phase = Phase::kIdle;
-  bool was_used = false;  // a call was admitted
   WarmAt warm;
   std::uint64_t operations = 0;
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
-  TimePoint created;
-  TimePoint used;
+  std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire
+  std::chrono::system_clock::time_point created;
+  TimePoint used;                     // a call arrived, or was answered
+  TimePoint visited;                  // Residents looked at it
+  std::int64_t log_excess_bytes = 0;  // its log in the durable store, less twice its snapshot
+  std::unique_ptr<Error> corruption;  // why it is kCorrupted
+  Timer expiry{kExpiryTimer, this};
   boost::intrusive::list_member_hook<> waiting_hook;
+  boost::intrusive::list_member_hook<> resident_hook;
+  SessionIndexHook index_hook;
 };
 
 using SessionRef = IntrusivePtr<Session>;
 using SessionTable = BasicSessionTable<Session>;
 
-SessionRef make_session(std::string_view id, TimePoint now);
+// A Session that no table knows yet.
+SessionRef make_session(std::string_view id, TimePoint now,
+                        std::chrono::milliseconds ttl = std::chrono::milliseconds(0));
 
 inline void intrusive_retain(Session* session) noexcept {
   session->references_.fetch_add(1, std::memory_order_relaxed);

@@ -2,8 +2,8 @@
 // lock of its own and allocates nothing; creating and erasing are rarer, and pay for the order in
 // which sessions are listed.
 //
-// T has `std::string_view id() const noexcept`, which never changes, and is counted by
-// `IntrusivePtr`. Thread-safe throughout.
+// T has `std::string_view id() const noexcept`, which never changes, is counted by `IntrusivePtr`,
+// and has a `SessionIndexHook index_hook`, which is the table's. Thread-safe throughout.
 //
 // Invariants
 //   I1  an id is in the map if and only if it is in the index, whenever changes_ is not held;
@@ -20,12 +20,11 @@
 
 #include <oneapi/tbb/concurrent_hash_map.h>
 
+#include <boost/intrusive/set.hpp>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +37,10 @@ namespace dspool::session {
 
 [[nodiscard]] std::uint64_t hash_session_id(std::string_view id) noexcept;  // XXH3
 
+using SessionIndexHook =
+    boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>,
+                                      boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+
 template <typename T>
 class BasicSessionTable {
  public:
@@ -46,13 +49,14 @@ class BasicSessionTable {
   BasicSessionTable() = default;
   BasicSessionTable(const BasicSessionTable&) = delete;
   BasicSessionTable& operator=(const BasicSessionTable&) = delete;
+  ~BasicSessionTable() { index_.clear(); }
 
   // Null if there is none.
   [[nodiscard]] Ref find(std::string_view id) const { return find(Probe(id)); }
 
-  // The session `id`, and whether it is new. `make()` returns the Ref to put there; it is called at
-  // most once, only if there is none, while no other thread can create one, and must not use
-  // the table.
+  // The session `id`, and whether it is new. `make()` returns the Ref to put there, or null to
+  // refuse, which is returned; it is called at most once, only if there is none, while no other
+  // thread can create one, and must not use the table, but for `size`.
   template <typename Make>
   std::pair<Ref, bool> find_or_create(std::string_view id, Make&& make) {
     const Probe probe(id);
@@ -60,10 +64,17 @@ class BasicSessionTable {
     const std::lock_guard lock(changes_);
     if (Ref found = find(probe)) return {std::move(found), false};
     Ref made = std::forward<Make>(make)();
-    assert(made && made->id() == id);
-    ids_.insert(made->id());
+    if (!made) return {nullptr, false};
+    assert(made->id() == id);
+    index_.insert(*made);
     map_.emplace(Key{probe.hash, made.get()}, made);
     return {std::move(made), true};
+  }
+
+  // The first in the order of ids; null: there is none.
+  [[nodiscard]] Ref first() {
+    const std::lock_guard lock(changes_);
+    return index_.empty() ? Ref() : Ref(&*index_.begin());
   }
 
   // Removes `session` if it is still the one that its id stands for.
@@ -72,20 +83,23 @@ class BasicSessionTable {
     const std::lock_guard lock(changes_);
     typename Map::const_accessor entry;
     if (!map_.find(entry, Probe(session.id())) || entry->second.get() != &session) return false;
-    ids_.erase(session.id());
+    index_.erase(index_.iterator_to(*entry->second));
     map_.erase(entry);
     return true;
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return map_.size(); }
 
-  // Ids in byte order, those after `after`, at most `limit`. No creation waits for more than that.
-  [[nodiscard]] std::vector<std::string> list(std::string_view after, std::size_t limit) const {
+  // Ids in byte order that begin with `prefix`, those after `after`, at most `limit`. No creation
+  // waits for more than that.
+  [[nodiscard]] std::vector<std::string> list(std::string_view after, std::size_t limit,
+                                              std::string_view prefix = {}) const {
     std::vector<std::string> ids;
     const std::lock_guard lock(changes_);
     // The empty view comes before every id, none of which is empty.
-    for (auto id = ids_.upper_bound(after); id != ids_.end() && ids.size() < limit; ++id) {
-      ids.emplace_back(*id);
+    auto next = prefix > after ? index_.lower_bound(prefix) : index_.upper_bound(after);
+    for (; next != index_.end() && ids.size() < limit && next->id().starts_with(prefix); ++next) {
+      ids.emplace_back(next->id());
     }
     return ids;
   }
@@ -113,6 +127,15 @@ class BasicSessionTable {
       return a.hash == b.hash && a.id == b.session->id();
     }
   };
+  struct IdOf {
+    using type = std::string_view;  // NOLINT(readability-identifier-naming): Boost looks for it
+    [[nodiscard]] type operator()(const T& session) const noexcept { return session.id(); }
+  };
+  // A node of its own for each would cost another allocation, and a way down the tree to erase.
+  using Index =
+      boost::intrusive::set<T, boost::intrusive::member_hook<T, SessionIndexHook, &T::index_hook>,
+                            boost::intrusive::key_of_value<IdOf>,
+                            boost::intrusive::constant_time_size<false>>;
   using Map =
       tbb::concurrent_hash_map<Key, Ref, HashCompare, HotAllocator<std::pair<const Key, Ref>>>;
 
@@ -124,7 +147,7 @@ class BasicSessionTable {
 
   mutable Map map_;  // mutable: oneTBB's transparent find is not const
   mutable std::mutex changes_;
-  std::set<std::string_view, std::less<>, HotAllocator<std::string_view>> ids_;
+  Index index_;
 };
 
 }  // namespace dspool::session

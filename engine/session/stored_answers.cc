@@ -33,6 +33,10 @@ void StoredAnswers::store(StoredAnswer answer) {
   }
 }
 
+void StoredAnswers::renew(TimePoint now) noexcept {
+  for (StoredAnswer& answer : answers_) answer.stored = now;
+}
+
 std::size_t StoredAnswers::size_of(const StoredAnswer& answer) noexcept {
   return answer.key.size() + answer.value.size();
 }

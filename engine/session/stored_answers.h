@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-namespace dspool::session {
+#include "engine/session/time_point.h"
 
-using TimePoint = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+namespace dspool::session {
 
 // What a call asks for, as a number: two calls with the same command and arguments have the same.
 // XXH3 with 128 bits.
@@ -45,6 +45,9 @@ class StoredAnswers {
   [[nodiscard]] const StoredAnswer* find(std::string_view key, TimePoint now) const noexcept;
   // REQUIRES: its key is not there, or too old. Answers above kMostBytes are not kept.
   void store(StoredAnswer answer);
+  // All are as if stored now.
+  void renew(TimePoint now) noexcept;
+  [[nodiscard]] const std::deque<StoredAnswer>& oldest_first() const noexcept { return answers_; }
 
  private:
   static std::size_t size_of(const StoredAnswer& answer) noexcept;

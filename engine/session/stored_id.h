@@ -8,8 +8,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
-#include <memory>
 #include <string_view>
 
 #include "dspool/session_id.h"
@@ -21,22 +21,36 @@ class StoredId {
   // Those that SessionId::generate makes have 40.
   static constexpr std::size_t kNearBytes = 55;
 
-  explicit StoredId(std::string_view id)
-      : size_(static_cast<std::uint8_t>(id.size())),
-        far_(id.size() > kNearBytes ? std::make_unique<char[]>(id.size()) : nullptr) {
-    std::ranges::copy(id, far_ ? far_.get() : near_.data());
+  explicit StoredId(std::string_view id) : size_(static_cast<std::uint8_t>(id.size())) {
+    char* place = bytes_.data();
+    if (is_far()) {
+      place = new char[id.size()];
+      std::memcpy(bytes_.data(), &place, sizeof place);
+    }
+    std::ranges::copy(id, place);
+  }
+  StoredId(const StoredId&) = delete;
+  StoredId& operator=(const StoredId&) = delete;
+  ~StoredId() {
+    if (is_far()) delete[] far();
   }
 
   [[nodiscard]] std::string_view view() const noexcept {
-    return {size_ > kNearBytes ? far_.get() : near_.data(), size_};
+    return {is_far() ? far() : bytes_.data(), size_};
   }
 
  private:
   static_assert(SessionId::kMaxBytes <= std::numeric_limits<std::uint8_t>::max());
 
+  [[nodiscard]] bool is_far() const noexcept { return size_ > kNearBytes; }
+  [[nodiscard]] const char* far() const noexcept {
+    const char* place = nullptr;
+    std::memcpy(&place, bytes_.data(), sizeof place);
+    return place;
+  }
+
   std::uint8_t size_;
-  std::array<char, kNearBytes> near_;
-  std::unique_ptr<char[]> far_;
+  std::array<char, kNearBytes> bytes_;  // the id, or where it is
 };
 
 }  // namespace dspool::session

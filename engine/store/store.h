@@ -1,5 +1,5 @@
-// Where commits become state. The dispatcher hands every accepted delta to a Store and answers
-// the caller only after it has said yes.
+// Where commits become state. The dispatcher has every accepted delta prepared, and answers the
+// caller only after it was applied.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,13 @@ class Store {
   Store& operator=(const Store&) = delete;
   virtual ~Store() = default;
 
-  // Makes `delta` the record's next version, or changes nothing and says why. Never blocks.
-  virtual Result<void> commit(session::Record& record, const session::Delta& delta,
-                              std::uint64_t state_id) = 0;
+  // All that `Record::apply` needs to make `delta` the record's next version, or why it cannot
+  // become that; changes nothing. Never blocks. REQUIRES: record.can_append_all(delta).
+  // Errors, resource_error: "state_too_large", "state_memory_full".
+  virtual Result<session::Staged> prepare(const session::Record& record,
+                                          const session::Delta& delta) = 0;
+  // Whether sessions that nobody uses should make room for others.
+  [[nodiscard]] virtual bool is_nearly_full() const noexcept = 0;
 };
 
 }  // namespace dspool::store

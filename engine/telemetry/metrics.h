@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "dspool/error.h"
+#include "dspool/session.h"
 #include "engine/telemetry/counter.h"
 #include "engine/telemetry/histogram.h"
 
@@ -15,6 +16,8 @@ namespace dspool::telemetry {
 
 inline constexpr std::size_t kErrorCategories = 9;
 static_assert(static_cast<std::size_t>(ErrorCategory::kSystemError) + 1 == kErrorCategories);
+inline constexpr std::size_t kSessionEnds = 4;
+static_assert(static_cast<std::size_t>(SessionEnd::kStopped) + 1 == kSessionEnds);
 
 // What an outlet calls a metric, as Prometheus does. Without a label, both its parts are empty.
 struct MetricName {
@@ -35,6 +38,12 @@ struct Metrics {
   Counter violations;
   Counter workers_lost;
   Counter worker_restarts;
+  std::array<Counter, kSessionEnds> sessions_ended;  // see ended_by()
+  Counter sessions_evicted;
+  Counter sessions_loaded;
+  Counter store_writes;
+  Counter store_failures;
+  Counter store_retries;
 
   // As of the last collection (dispatch::Statistics).
   Gauge sessions;
@@ -47,6 +56,9 @@ struct Metrics {
 
   [[nodiscard]] Counter& errors_of(ErrorCategory category) noexcept {
     return errors[static_cast<std::size_t>(category)];
+  }
+  [[nodiscard]] Counter& ended_by(SessionEnd end) noexcept {
+    return sessions_ended[static_cast<std::size_t>(end)];
   }
   [[nodiscard]] std::uint64_t total_errors() const noexcept {
     std::uint64_t sum = 0;
@@ -78,6 +90,19 @@ void Metrics::visit(Visitor&& visitor) const {
   show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
   show({"dspool_workers_lost_total", "Deaths of workers that were not asked for"}, workers_lost);
   show({"dspool_worker_restarts_total", "Workers started in place of another"}, worker_restarts);
+  for (std::size_t i = 0; i < sessions_ended.size(); ++i) {
+    show({"dspool_sessions_ended_total", "Sessions that ended", "end",
+          to_string(static_cast<SessionEnd>(i))},
+         sessions_ended[i]);
+  }
+  show({"dspool_sessions_evicted_total", "Sessions whose fields left shared memory"},
+       sessions_evicted);
+  show({"dspool_sessions_loaded_total", "Sessions whose fields came from the durable store"},
+       sessions_loaded);
+  show({"dspool_store_writes_total", "Writes to the durable store, each of a group"}, store_writes);
+  show({"dspool_store_failures_total", "Of these, such that failed"}, store_failures);
+  show({"dspool_store_retries_total", "Ends of sessions that had to be written again"},
+       store_retries);
 
   show({"dspool_sessions", "Sessions that exist"}, sessions);
   show({"dspool_calls_waiting", "Calls that wait for a worker or for their session"}, waiting);

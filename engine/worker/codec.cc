@@ -27,18 +27,9 @@ flatbuffers::Offset<flatbuffers::String> add_string(flatbuffers::FlatBufferBuild
   return builder.CreateString(text.data(), text.size());
 }
 
-flatbuffers::Offset<wire::SessionRecord> add_state(flatbuffers::FlatBufferBuilder& builder,
-                                                   std::string_view id,
-                                                   const session::Record& record) {
-  std::vector<flatbuffers::Offset<wire::Field>> fields;
-  fields.reserve(record.fields().size());
-  for (const session::Field& field : record.fields()) {
-    const auto value = add_value(builder, field.value);
-    fields.push_back(wire::CreateField(builder, add_string(builder, field.key), value));
-  }
-  const auto all = builder.CreateVector(fields);
-  const auto name = add_string(builder, id);
-  return wire::CreateSessionRecord(builder, 1, name, record.version(), record.state_id(), all);
+wire::Piece piece_of(const ipc::StateBlock& block, std::size_t bytes) {
+  const ipc::StatePlace place = block.place();
+  return {place.at, static_cast<std::uint32_t>(bytes), place.extent};
 }
 
 wire::Payload payload_at(const ipc::Payload* payload) {
@@ -79,51 +70,96 @@ Verified<Error> error_from(const wire::ErrorReport& report) {
                .traceback = std::string(view(report.traceback()))};
 }
 
-// No key occurs twice (puts are sorted by theirs), or the session's size after the delta would be
-// another than it says. Keys and values could share bytes of the record, and each would be
-// compared, verified and stored: together they must be no longer than it.
-Verified<void> decode_delta(const wire::Delta& wire, std::size_t record_bytes,
-                            std::size_t& expansion_left_bytes, session::Delta& delta) {
-  std::size_t left_bytes = record_bytes;
-  const auto take = [&left_bytes](std::size_t bytes) {
-    if (bytes > left_bytes) return false;
-    left_bytes -= bytes;
-    return true;
-  };
-  if (wire.puts() != nullptr) {
-    for (const wire::Field* put : *wire.puts()) {
-      const std::string_view key = view(put->key());
-      const auto value = bytes(put->value());
+// The values that a delta brings, each verified. Keys and values could share bytes of the record,
+// and each would be compared, verified and stored: together they must be no longer than it.
+class DeltaReader {
+ public:
+  DeltaReader(std::size_t record_bytes, std::size_t& expansion_left_bytes) noexcept
+      : left_bytes_(record_bytes), expansion_left_bytes_(expansion_left_bytes) {}
+
+  Verified<void> read_fields(const flatbuffers::Vector<flatbuffers::Offset<wire::Field>>* fields,
+                             std::vector<session::Delta::Put>& to) {
+    if (fields == nullptr) return {};
+    for (const wire::Field* field : *fields) {
+      const std::string_view key = view(field->key());
+      const auto value = bytes(field->value());
       if (!take(key.size()) || !take(value.size())) {
         return tl::unexpected(Violation("fields that are longer than their record"));
       }
-      if (!verify_value(value, expansion_left_bytes)) {
+      if (!verify_value(value, expansion_left_bytes_)) {
         return tl::unexpected(Violation("a field that does not verify"));
       }
-      delta.puts.push_back({.key = key, .value = value});
+      to.push_back({.key = key, .value = value});
     }
+    return {};
   }
-  if (wire.deletes() != nullptr) {
-    for (const flatbuffers::String* deleted : *wire.deletes()) {
-      const std::string_view key = view(deleted);
+
+  Verified<void> read_keys(
+      const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>* keys,
+      std::vector<std::string_view>& to) {
+    if (keys == nullptr) return {};
+    for (const flatbuffers::String* each : *keys) {
+      const std::string_view key = view(each);
       if (!take(key.size())) {
         return tl::unexpected(Violation("deleted keys that are longer than their record"));
       }
-      delta.deletes.push_back(key);
+      to.push_back(key);
     }
+    return {};
   }
-  std::ranges::sort(delta.deletes);
-  if (std::ranges::adjacent_find(delta.puts, std::greater_equal<>(), &session::Delta::Put::key) !=
+
+ private:
+  bool take(std::size_t bytes) noexcept {
+    if (bytes > left_bytes_) return false;
+    left_bytes_ -= bytes;
+    return true;
+  }
+
+  std::size_t left_bytes_;
+  std::size_t& expansion_left_bytes_;
+};
+
+// No key occurs twice (puts are sorted by theirs), or the session's size after the delta would be
+// another than it says.
+Verified<void> check_keys(const session::Delta& delta) {
+  using Put = session::Delta::Put;
+  if (std::ranges::adjacent_find(delta.puts, std::greater_equal<>(), &Put::key) !=
           delta.puts.end() ||
+      std::ranges::adjacent_find(delta.appends, std::equal_to<>(), &Put::key) !=
+          delta.appends.end() ||
       std::ranges::adjacent_find(delta.deletes) != delta.deletes.end()) {
     return tl::unexpected(Violation("a delta with a key that stands there twice"));
   }
-  for (const session::Delta::Put& put : delta.puts) {
-    if (std::ranges::binary_search(delta.deletes, put.key)) {
-      return tl::unexpected(Violation("a delta that puts and deletes the same key"));
+  if (!delta.deletes.empty()) {
+    for (const Put& put : delta.puts) {
+      if (std::ranges::binary_search(delta.deletes, put.key)) {
+        return tl::unexpected(Violation("a delta that puts and deletes the same key"));
+      }
+    }
+  }
+  for (const Put& append : delta.appends) {
+    if (std::ranges::binary_search(delta.deletes, append.key) ||
+        std::ranges::binary_search(delta.puts, append.key, {}, &Put::key)) {
+      return tl::unexpected(Violation("a delta that appends to a key that it puts or deletes"));
     }
   }
   return {};
+}
+
+Verified<void> decode_delta(const wire::Delta& wire, std::size_t record_bytes,
+                            std::size_t& expansion_left_bytes, session::Delta& delta) {
+  DeltaReader reader(record_bytes, expansion_left_bytes);
+  if (auto read = reader.read_fields(wire.puts(), delta.puts); !read) return read;
+  if (auto read = reader.read_keys(wire.deletes(), delta.deletes); !read) return read;
+  if (auto read = reader.read_fields(wire.appends(), delta.appends); !read) return read;
+  for (const session::Delta::Put& append : delta.appends) {
+    if (session::kind_of(append.value) == session::FieldKind::kOther) {
+      return tl::unexpected(Violation("what can be appended to nothing: no list and no text"));
+    }
+  }
+  std::ranges::sort(delta.deletes);
+  std::ranges::sort(delta.appends, {}, &session::Delta::Put::key);
+  return check_keys(delta);
 }
 
 }  // namespace
@@ -135,10 +171,8 @@ std::span<const std::byte> RequestEncoder::encode(const Request& request) {
       request.pins != nullptr ? request.pins->args.get() : nullptr;
   const ipc::Payload* const long_state =
       request.pins != nullptr && request.hydrate ? request.pins->state.get() : nullptr;
-  flatbuffers::Offset<wire::SessionRecord> state;
-  if (request.hydrate && long_state == nullptr) {
-    state = add_state(builder_, request.session, *request.state);
-  }
+  flatbuffers::Offset<wire::SessionState> state;
+  if (request.hydrate && long_state == nullptr) state = add_state();
   flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> args;
   if (long_args == nullptr) args = add_value(builder_, request.args);
   const auto session = add_string(builder_, request.session);
@@ -161,23 +195,45 @@ std::span<const std::byte> RequestEncoder::encode(const Request& request) {
   return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
 }
 
-std::span<const std::byte> RequestEncoder::encode_state(std::string_view session,
-                                                        const session::Record& record) {
+std::span<const std::byte> RequestEncoder::encode_state() {
   builder_.Clear();
-  builder_.Finish(add_state(builder_, session, record));
+  builder_.Finish(add_state());
   return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
 }
 
-std::size_t encoded_bytes(const session::Record& record) noexcept {
-  constexpr std::size_t kFieldOverheadBytes = 64;  // table and padding around key and value
-  return record.bytes() + record.fields().size() * kFieldOverheadBytes;
+void RequestEncoder::refer_to(const session::Record& record) {
+  keys_.clear();
+  fields_.clear();
+  pieces_.clear();
+  for (const session::Field& field : record.fields()) {
+    keys_ += field.key();
+    pieces_.push_back(piece_of(field.base_block(), field.base().size()));
+    for (const session::Field::Chunk& chunk : field.chunks()) {
+      pieces_.push_back(piece_of(chunk.block, chunk.used_bytes));
+    }
+    fields_.emplace_back(static_cast<std::uint32_t>(keys_.size()),
+                         static_cast<std::uint32_t>(pieces_.size()));
+  }
+}
+
+std::size_t RequestEncoder::state_bytes() const noexcept {
+  constexpr std::size_t kFixedBytes = 96;  // table, lengths and padding
+  return kFixedBytes + keys_.size() + fields_.size() * sizeof(wire::FieldRef) +
+         pieces_.size() * sizeof(wire::Piece);
+}
+
+flatbuffers::Offset<wire::SessionState> RequestEncoder::add_state() {
+  const auto pieces = builder_.CreateVectorOfStructs(pieces_);
+  const auto fields = builder_.CreateVectorOfStructs(fields_);
+  return wire::CreateSessionState(builder_, add_string(builder_, keys_), fields, pieces);
 }
 
 std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,
                                     const HelloTerms& terms) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(wire::CreateHello(builder, epoch, add_string(builder, worker), terms.max_in_flight,
-                                   terms.session_cache, terms.max_payload_bytes));
+                                   terms.session_cache, terms.session_cache_bytes,
+                                   terms.max_payload_bytes));
   const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {body.begin(), body.end()};
 }
@@ -192,6 +248,7 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
   outcome.attempt = response->attempt();
   outcome.service_ns = std::clamp<std::int64_t>(static_cast<std::int64_t>(response->service_ns()),
                                                 0, std::int64_t{3'600'000'000'000});
+  outcome.not_kept = response->not_kept();
   outcome.result.clear();
   outcome.delta.clear();
   switch (response->status()) {

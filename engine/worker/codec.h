@@ -14,27 +14,39 @@
 #include <vector>
 
 #include "engine/worker/request.h"
+#include "schemas/session_generated.h"
 #include "tl/expected.hpp"
 
 namespace dspool::worker {
 
 class RequestEncoder {
  public:
+  // Finds where a session's fields lie; REQUIRED right before what follows where that is to go with
+  // it. What is found is good as long as the record is not changed.
+  void refer_to(const session::Record& record);
+  [[nodiscard]] std::span<const wire::Piece> pieces() const noexcept { return pieces_; }
+  // At most so much of a request do the references take.
+  [[nodiscard]] std::size_t state_bytes() const noexcept;
+
   // The body of a request record; valid until the next call. What is pinned is referred to.
   std::span<const std::byte> encode(const Request& request);
-  // A session's fields by themselves, for a payload; valid until the next call.
-  std::span<const std::byte> encode_state(std::string_view session, const session::Record& record);
+  // The references by themselves, for a payload; valid until the next call.
+  std::span<const std::byte> encode_state();
 
  private:
-  flatbuffers::FlatBufferBuilder builder_;
-};
+  flatbuffers::Offset<wire::SessionState> add_state();
 
-// At most so much of a record do a session's fields take.
-std::size_t encoded_bytes(const session::Record& record) noexcept;
+  flatbuffers::FlatBufferBuilder builder_;
+  // Of the session that is referred to.
+  std::string keys_;
+  std::vector<wire::FieldRef> fields_;
+  std::vector<wire::Piece> pieces_;
+};
 
 struct HelloTerms {
   std::uint32_t max_in_flight = 1;
   std::uint32_t session_cache = 1;
+  std::uint64_t session_cache_bytes = 0;
   std::uint64_t max_payload_bytes = 0;
 };
 std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker,

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "schemas/control_generated.h"
+#include "engine/session/delta.h"
 
 namespace dspool::worker {
 namespace {
@@ -23,25 +23,30 @@ void forget_long(Bytes& bytes) noexcept {
 }  // namespace
 
 Link::Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
-           std::unique_ptr<ipc::EngineChannel> channel, ipc::PayloadStore& payloads)
+           std::unique_ptr<ipc::EngineChannel> channel, ipc::PayloadStore& payloads,
+           ipc::StateSegment& states)
     : slot_(slot),
       name_(name),
       epoch_(epoch),
       channel_(std::move(channel)),
+      outbox_(*channel_),
       payloads_(payloads),
+      states_(states),
       letters_(kMaxLetters) {}
 
 Sent Link::send(const Request& request, bool crowded) {
-  if (request.hydrate && request.pins != nullptr && !place_state(request)) return Sent::kNoMemory;
+  if (request.hydrate && !place_state(request)) return Sent::kNoMemory;
   return send_body(wire::MessageType::request, request.request_id, encoder_.encode(request),
-                   request.pins, crowded);
+                   &request, crowded);
 }
 
-// Pins a session's fields where they are too long to go inline. false: there is no memory for them.
+// Finds the session's fields, and pins the references to them where they are too many to go inline.
+// false: there is no memory for them.
 bool Link::place_state(const Request& request) {
+  encoder_.refer_to(*request.state);
   request.pins->state.reset();
-  if (encoded_bytes(*request.state) <= kValueLimitBytes) return true;
-  auto placed = payloads_.place(encoder_.encode_state(request.session, *request.state));
+  if (encoder_.state_bytes() <= kValueLimitBytes) return true;
+  auto placed = payloads_.place(encoder_.encode_state());
   if (!placed) return false;
   request.pins->state = std::move(*placed);
   return true;
@@ -64,26 +69,61 @@ bool Link::send_hello(const HelloTerms& terms) {
 }
 
 Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
-                     std::span<const std::byte> body, const Pins* pins, bool crowded) {
+                     std::span<const std::byte> body, const Request* request, bool crowded) {
   assert(body.size() <= ipc::kInlineLimitBytes);
   const auto place = channel_->try_reserve(static_cast<std::uint32_t>(body.size()));
   if (!place) return Sent::kFull;
-  if (pins != nullptr && !(hand_over(pins->args.get()) && hand_over(pins->state.get()))) {
-    return Sent::kFull;
-  }
+  if (request != nullptr && !hand_over_all(*request)) return Sent::kFull;
   if (!body.empty()) std::memcpy(place->data(), body.data(), body.size());
   channel_->commit(static_cast<std::uint16_t>(type), request_id, crowded);
   if (channel_->publish()) ring_due_ = true;
   return Sent::kSent;
 }
 
-// Sends the descriptor of a payload that is not in the slab. false: the worker has not taken others
-// yet, or is gone.
-bool Link::hand_over(const ipc::Payload* payload) const {
+// Hands over the descriptors that the worker needs for a request and has not got. false: it is
+// gone.
+bool Link::hand_over_all(const Request& request) {
+  const std::uint64_t id = request.request_id;
+  if (const Pins* pins = request.pins; pins != nullptr) {
+    if (!hand_over_payload(pins->args.get(), id)) return false;
+    if (!hand_over_payload(pins->state.get(), id)) return false;
+  }
+  if (!request.hydrate || has_all(encoder_.pieces())) return true;
+  return std::ranges::all_of(request.state->fields(), [this, id](const session::Field& field) {
+    return hand_over_block(field.base_block(), id) &&
+           std::ranges::all_of(field.chunks(), [this, id](const session::Field::Chunk& chunk) {
+             return hand_over_block(chunk.block, id);
+           });
+  });
+}
+
+// Whether it can reach them without another descriptor.
+bool Link::has_all(std::span<const wire::Piece> pieces) const noexcept {
+  return std::ranges::all_of(pieces, [this](const wire::Piece& piece) {
+    return piece.extent() < has_extent_.size() && has_extent_[piece.extent()];
+  });
+}
+
+bool Link::hand_over_payload(const ipc::Payload* payload, std::uint64_t request_id) {
   if (payload == nullptr || payload->place().in_slab) return true;
-  const wire::PayloadHandover handover(payload->place().generation);
-  return channel_->send_control(std::as_bytes(std::span(&handover, 1)), payload->descriptor())
-      .has_value();
+  const wire::Handover handover(payload->place().generation, wire::HandoverKind::payload);
+  return outbox_.hand_over(handover, payload->descriptor(), request_id).has_value();
+}
+
+// A block by itself each time that it is referred to; the extent of all others once.
+bool Link::hand_over_block(const ipc::StateBlock& block, std::uint64_t request_id) {
+  const ipc::StatePlace place = block.place();
+  if (place.extent == ipc::StatePlace::kByItself) {
+    const wire::Handover handover(place.at, wire::HandoverKind::block);
+    return outbox_.hand_over(handover, block.descriptor(), request_id).has_value();
+  }
+  if (place.extent >= has_extent_.size()) has_extent_.resize(place.extent + 1);
+  if (!has_extent_[place.extent]) {
+    const wire::Handover handover(place.extent, wire::HandoverKind::extent);
+    has_extent_[place.extent] =
+        outbox_.hand_over(handover, states_.descriptor(place.extent), 0).has_value();
+  }
+  return has_extent_[place.extent];
 }
 
 bool Link::take_ring_due() noexcept { return std::exchange(ring_due_, false); }
@@ -116,8 +156,12 @@ std::span<Letter> Link::receive() {
 
 Verified<void> Link::read(Letter& letter) {
   switch (letter.type) {
-    case wire::MessageType::response:
-      return decode_response(letter.body, epoch_, letter.outcome);
+    case wire::MessageType::response: {
+      auto decoded = decode_response(letter.body, epoch_, letter.outcome);
+      letter.outcome.bytes = &letter.body;
+      if (decoded) session::prepare(letter.outcome.delta, states_, slot_ + 1);
+      return decoded;
+    }
     case wire::MessageType::ready: {
       auto ready = decode_ready(letter.body, epoch_);
       if (!ready) return tl::unexpected(std::move(ready.error()));

@@ -14,10 +14,13 @@
 #include <vector>
 
 #include "engine/worker/codec.h"
+#include "engine/worker/control_outbox.h"
 #include "engine/worker/request.h"
 #include "ipc/adaptive_spin.h"
 #include "ipc/engine_channel.h"
 #include "ipc/payload.h"
+#include "ipc/state_segment.h"
+#include "schemas/control_generated.h"
 #include "schemas/envelope_generated.h"
 
 namespace dspool::worker {
@@ -39,17 +42,20 @@ class Link {
  public:
   static constexpr std::size_t kMaxLetters = 64;  // of one receive
 
-  // `payloads` outlives *this.
+  // `payloads` and `states` outlive *this.
   Link(std::uint32_t slot, std::string_view name, std::uint64_t epoch,
-       std::unique_ptr<ipc::EngineChannel> channel, ipc::PayloadStore& payloads);
+       std::unique_ptr<ipc::EngineChannel> channel, ipc::PayloadStore& payloads,
+       ipc::StateSegment& states);
 
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] ipc::EngineChannel& channel() noexcept { return *channel_; }
+  [[nodiscard]] ControlOutbox& outbox() noexcept { return outbox_; }
 
   // ---- sending ----
-  // `crowded`: the worker is not to spin when it has done this (layout.h: kCrowded).
+  // What the request refers to stays where it is until the outbox has forgotten it. `crowded`: the
+  // worker is not to spin when it has done this (layout.h: kCrowded).
   Sent send(const Request& request, bool crowded = false);
   // A record without a body; false: the ring is full.
   bool send_signal(wire::MessageType type, std::uint64_t request_id = 0);
@@ -81,9 +87,12 @@ class Link {
 
  private:
   Sent send_body(wire::MessageType type, std::uint64_t request_id, std::span<const std::byte> body,
-                 const Pins* pins = nullptr, bool crowded = false);
+                 const Request* request = nullptr, bool crowded = false);
   bool place_state(const Request& request);
-  [[nodiscard]] bool hand_over(const ipc::Payload* payload) const;
+  [[nodiscard]] bool hand_over_all(const Request& request);
+  [[nodiscard]] bool has_all(std::span<const wire::Piece> pieces) const noexcept;
+  [[nodiscard]] bool hand_over_payload(const ipc::Payload* payload, std::uint64_t request_id);
+  [[nodiscard]] bool hand_over_block(const ipc::StateBlock& block, std::uint64_t request_id);
   Verified<void> read(Letter& letter);
   [[nodiscard]] bool take_ping(std::uint64_t id) noexcept;
 
@@ -91,7 +100,10 @@ class Link {
   std::string name_;
   std::uint64_t epoch_;
   std::unique_ptr<ipc::EngineChannel> channel_;
+  ControlOutbox outbox_;
   ipc::PayloadStore& payloads_;
+  ipc::StateSegment& states_;
+  std::vector<bool> has_extent_;  // the extents that were handed over
   RequestEncoder encoder_;
   bool ring_due_ = false;
   std::atomic<std::uint64_t> newest_ping_{0};

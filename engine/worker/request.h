@@ -36,7 +36,7 @@ struct Request {
   std::uint32_t attempt = 0;
   const session::Record* state = nullptr;  // version and state_id to execute on
   bool hydrate = false;                    // send the fields too
-  Pins* pins = nullptr;                    // `args` is set where they are too long; takes `state`
+  Pins* pins = nullptr;  // `args` is set where they are too long; takes `state`; set with `hydrate`
   session::TimePoint deadline{};
   std::uint32_t lm_version = 0;
 };
@@ -52,11 +52,13 @@ enum class OutcomeStatus : std::uint8_t { kOk, kError, kNeedState, kCancelled };
 // Decoded and verified, not yet believed: the dispatcher matches it with an attempt in flight.
 struct Outcome {
   OutcomeStatus status = OutcomeStatus::kOk;
-  std::uint32_t attempt = 0;         // the attempt's number within its call
-  std::vector<std::uint8_t> result;  // one verified FlexBuffer, when kOk
-  session::Delta delta;              // when kOk; views into the record that was received
-  Error error;                       // when kError
+  std::uint32_t attempt = 0;                // the attempt's number within its call
+  std::vector<std::uint8_t> result;         // one verified FlexBuffer, when kOk
+  session::Delta delta;                     // when kOk
+  std::vector<std::byte>* bytes = nullptr;  // what `delta` looks into, for whoever keeps it
+  Error error;                              // when kError
   std::int64_t service_ns = 0;
+  bool not_kept = false;  // the worker does not have the session's fields any more
 };
 
 }  // namespace dspool::worker

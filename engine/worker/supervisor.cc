@@ -51,11 +51,12 @@ Error error_from(const ipc::Fault& fault) {
 }  // namespace
 
 Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> names,
-                       ipc::PayloadStore& payloads, const telemetry::Log& log,
-                       telemetry::Metrics& metrics)
+                       ipc::PayloadStore& payloads, ipc::StateSegment& states,
+                       const telemetry::Log& log, telemetry::Metrics& metrics)
     : config_(config),
       names_(names),
       payloads_(payloads),
+      states_(states),
       log_(log),
       metrics_(metrics),
       slots_(names.size()),
@@ -146,7 +147,7 @@ std::uint32_t Supervisor::set_lm(const LanguageModel& model) {
 
 // REQUIRES: lm_mutex_.
 void Supervisor::tell_language_model(Link& link) {
-  const auto sent = link.channel().send_control(lm_message_);
+  const auto sent = link.outbox().tell_language_model(lm_message_);
   if (sent) return;
   kill(link.slot(), link.epoch(), "it was not told the language model: " + sent.error().what);
 }
@@ -296,10 +297,12 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
               .longest_answer_bytes = longest_answer_bytes(config_.max_payload_bytes),
               .slab = payloads_.slab_descriptor()});
   if (!channel) return tl::unexpected(error_from(channel.error()));
-  auto link = std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel), payloads_);
+  auto link =
+      std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel), payloads_, states_);
   link->spin.set_limit(std::chrono::microseconds(config_.spin_us));
   link->send_hello({.max_in_flight = config_.max_in_flight,
                     .session_cache = config_.session_cache,
+                    .session_cache_bytes = config_.session_cache_bytes,
                     .max_payload_bytes = config_.max_payload_bytes});
   auto process =
       ipc::ChildProcess::spawn({.program = config_.python,

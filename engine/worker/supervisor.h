@@ -31,6 +31,7 @@
 #include "engine/worker/output.h"
 #include "ipc/child_process.h"
 #include "ipc/payload.h"
+#include "ipc/state_segment.h"
 
 namespace dspool::worker {
 
@@ -52,7 +53,8 @@ class Supervisor {
  public:
   // `names` names one worker a slot and outlives *this, as do the others.
   Supervisor(const WorkerConfig& config, std::span<const std::string> names,
-             ipc::PayloadStore& payloads, const telemetry::Log& log, telemetry::Metrics& metrics);
+             ipc::PayloadStore& payloads, ipc::StateSegment& states, const telemetry::Log& log,
+             telemetry::Metrics& metrics);
   ~Supervisor();
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
@@ -133,6 +135,7 @@ class Supervisor {
   const WorkerConfig config_;
   std::span<const std::string> names_;
   ipc::PayloadStore& payloads_;
+  ipc::StateSegment& states_;
   const telemetry::Log& log_;
   telemetry::Metrics& metrics_;
   LinkListener* listener_ = nullptr;

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "python_worker/native/session_fields.h"
+
 namespace dspool::python {
 namespace {
 
@@ -25,7 +27,7 @@ ErrorReport python_error(std::string code, std::string message) {
 ErrorReport no_payload(const ipc::Fault& fault) {
   return {.category = "resource_error",
           .code = "no_payload_memory",
-          .message = "the worker cannot reach a value that is too long for the ring: " + fault.what,
+          .message = "the worker cannot reach a value that lies outside the ring: " + fault.what,
           .exception_type = {},
           .traceback = {}};
 }
@@ -46,13 +48,14 @@ ErrorReport report_of(const Make& make) {
 
 void CommandRunner::prepare(const ipc::Record& record) {
   const auto& request = *flatbuffers::GetRoot<wire::Request>(record.body.data());
-  ticket_ = {record.header.request_id, request.attempt()};
+  ticket_ = {.request_id = record.header.request_id, .attempt = request.attempt()};
   version_ = {request.version(), request.state_id()};
   lm_version_ = request.lm_version();
   need_state_ = false;
   refusal_.reset();
   const LongValue long_args(worker_.channel, worker_.inbox, request.args_at());
-  const LongValue long_state(worker_.channel, worker_.inbox, request.state_at());
+  std::optional<Fields> fields;  // read in any case, so that nothing of what came along is left
+  if (request.state() != nullptr || request.state_at() != nullptr) fields = read_state(request);
   // Its caller was told that it has ended, so it must not begin.
   expired_ = request.deadline_ns() != 0 && request.deadline_ns() <= now_ns();
   if (expired_) return;
@@ -66,7 +69,7 @@ void CommandRunner::prepare(const ipc::Record& record) {
     });
     return;
   }
-  if (!take_session(request, long_state)) return;
+  if (!take_session(request, std::move(fields))) return;
   session_state(session()).deadline_ns = request.deadline_ns();
   decode_arguments(request, long_args, *command);
 }
@@ -91,7 +94,16 @@ void CommandRunner::decode_arguments(const wire::Request& request, const LongVal
   if (!arguments_.decode(args, command, *worker_.decoder, views_)) refuse_arguments();
 }
 
-bool CommandRunner::take_session(const wire::Request& request, const LongValue& long_state) {
+CommandRunner::Fields CommandRunner::read_state(const wire::Request& request) {
+  if (request.state() != nullptr) return worker_.state_reader.read(*request.state());
+  const LongValue long_state(worker_.channel, worker_.inbox, request.state_at());
+  const auto payload = long_state.map();
+  if (!payload) return tl::unexpected(payload.error());
+  return worker_.state_reader.read(
+      *flatbuffers::GetRoot<wire::SessionState>((*payload)->bytes().data()));
+}
+
+bool CommandRunner::take_session(const wire::Request& request, std::optional<Fields> fields) {
   const std::string_view id = request.session()->string_view();
   if (id.empty()) {
     if (!anonymous_) anonymous_ = make_session(id);
@@ -100,31 +112,20 @@ bool CommandRunner::take_session(const wire::Request& request, const LongValue& 
   lease_ = worker_.sessions.find(id, version_);
   if (lease_) return true;
 
-  const bool has_state = request.state() != nullptr || long_state;
-  need_state_ = !has_state && version_ != SessionVersion{};
+  need_state_ = !fields && version_ != SessionVersion{};
   if (need_state_) return false;
-  pybind11::object made = make_session(id);
-  if (has_state && !load(session_state(made), request, long_state)) return false;
-  lease_ = worker_.sessions.insert(id, std::move(made));
-  return true;
-}
-
-bool CommandRunner::load(SessionState& state, const wire::Request& request,
-                         const LongValue& long_state) {
-  std::unique_ptr<ipc::PayloadView> payload;
-  const wire::SessionRecord* record = request.state();
-  if (long_state) {
-    auto mapped = long_state.map();
-    if (!mapped) {
-      refusal_ = no_payload(mapped.error());
-      return false;
-    }
-    payload = std::move(*mapped);
-    record = flatbuffers::GetRoot<wire::SessionRecord>(payload->bytes().data());
+  if (fields && !*fields) {
+    refusal_ = no_payload(fields->error());
+    return false;
   }
-  if (load_fields(state, *record)) return true;
-  refusal_ = describe_exception();
-  return false;
+  lease_ = worker_.sessions.claim(id);
+  if (lease_) {
+    worker_.state_reader.recycle(clear_fields(session_state(session())));
+  } else {
+    lease_ = worker_.sessions.insert(id, make_session(id));
+  }
+  if (fields) load_fields(session_state(session()), std::move(**fields));
+  return true;
 }
 
 // A session's id may be any bytes; those that are not UTF-8 become lone surrogates.
@@ -164,22 +165,24 @@ bool CommandRunner::run() {
   return result ? answer(result, service_ns) : fail(describe_exception(), service_ns);
 }
 
-bool CommandRunner::answer(const pybind11::object& result, std::uint64_t service_ns) {
+bool CommandRunner::answer(pybind11::object result, std::uint64_t service_ns) {
+  if (!encoder_.encode(result.ptr())) {
+    return fail(python_error("unserialisable_result", encoder_.error("result")), service_ns);
+  }
+  result = {};  // so that of what is the session's only that is still held which somebody keeps
   const bool touched = lease_ && session_is_touched();
-  if (touched && !delta_.collect(session_state(session()), encoder_)) {
+  if (touched && !delta_.collect(session_state(session()), field_encoder_)) {
     return fail(PyErr_Occurred() != nullptr ? describe_exception()
                                             : python_error("unserialisable_field", delta_.error()),
                 service_ns);
   }
-  if (!encoder_.encode(result.ptr())) {
-    return fail(python_error("unserialisable_result", encoder_.error("result")), service_ns);
-  }
 
   views_.end();
   const bool changed = touched && !delta_.empty();
+  ticket_.is_not_kept = lease_ && !can_keep_session(changed ? delta_.bytes() : 0);
   const ResponseWriter::Sent sent =
       writer_.answer(ticket_, encoder_.bytes(), changed ? &delta_ : nullptr, service_ns);
-  if (sent != ResponseWriter::Sent::kSent) {
+  if (sent != ResponseWriter::Sent::kSent || ticket_.is_not_kept) {
     restore_session();
   } else if (touched && !delta_.settle(session_state(session()))) {
     PyErr_Clear();
@@ -193,6 +196,7 @@ bool CommandRunner::answer(const pybind11::object& result, std::uint64_t service
 
 bool CommandRunner::fail(const ErrorReport& report, std::uint64_t service_ns) {
   views_.end();
+  ticket_.is_not_kept = lease_ && !can_keep_session(0);
   const ResponseWriter::Sent sent = writer_.error(ticket_, report, service_ns);
   restore_session();
   arguments_.clear();
@@ -220,16 +224,25 @@ bool CommandRunner::session_is_touched() const noexcept {
   return PyDict_GET_SIZE(session_state(session()).touched) != 0;
 }
 
+// `added_bytes`: what a change adds.
+bool CommandRunner::can_keep_session(std::size_t added_bytes) {
+  SessionState& state = session_state(session());
+  return keep_unread_fields(state) && !lease_.is_superseded() &&
+         worker_.sessions.fits(state.bytes + added_bytes);
+}
+
 void CommandRunner::keep_session(SessionVersion version) {
   if (lease_) {
-    lease_.give_back(version);
+    lease_.give_back(version, session_state(session()).bytes);
   } else {
     reset_anonymous();
   }
 }
 
 void CommandRunner::restore_session() {
-  if (lease_ && session_is_touched() && !roll_back(session_state(session()))) {
+  if (ticket_.is_not_kept) {
+    lease_.drop();
+  } else if (lease_ && session_is_touched() && !roll_back(session_state(session()))) {
     PyErr_Clear();
     lease_.drop();
   } else {

@@ -1,8 +1,10 @@
 // One request's life inside a worker: prepare (while its record still lies in the ring), run,
 // answer.
 //
-// Invariant: between requests a cached session holds exactly what its version names. A command that
-// failed, or whose changes could not be sent, is rolled back.
+// Invariants
+//   C1  Between requests a cached session holds exactly what its version names. A command that
+//       failed, or whose changes could not be sent, is rolled back.
+//   C2  Before anything is answered, nothing of the session lies in shared memory any more.
 //
 // Threads: one runner per thread, all under the GIL.
 #pragma once
@@ -24,6 +26,7 @@
 #include "python_worker/native/session_cache.h"
 #include "python_worker/native/session_delta.h"
 #include "python_worker/native/session_state.h"
+#include "python_worker/native/state_reader.h"
 #include "python_worker/native/value_encoder.h"
 #include "python_worker/native/views.h"
 #include "schemas/envelope_generated.h"
@@ -40,6 +43,7 @@ struct Worker {
   std::uint64_t max_payload_bytes;
   ControlInbox inbox{channel};
   LanguageModels language_models{inbox, host};
+  StateReader state_reader{inbox};  // used by whoever prepares, one at a time
   std::shared_ptr<ValueDecoder> decoder = std::make_shared<ValueDecoder>();
 };
 
@@ -56,19 +60,20 @@ class CommandRunner {
   [[nodiscard]] bool pong(std::uint64_t request_id);
 
  private:
-  bool take_session(const wire::Request& request, const LongValue& long_state);
-  [[nodiscard]] bool load(SessionState& state, const wire::Request& request,
-                          const LongValue& long_state);
+  using Fields = ipc::Result<std::unique_ptr<UnreadFields>>;
+  [[nodiscard]] Fields read_state(const wire::Request& request);
+  bool take_session(const wire::Request& request, std::optional<Fields> fields);
   void decode_arguments(const wire::Request& request, const LongValue& long_args, Command& command);
   pybind11::object make_session(std::string_view id) const;
   void refuse_arguments();
 
-  bool answer(const pybind11::object& result, std::uint64_t service_ns);
+  bool answer(pybind11::object result, std::uint64_t service_ns);
   bool fail(const ErrorReport& report, std::uint64_t service_ns);
   ErrorReport describe_exception() const;
 
   [[nodiscard]] const pybind11::object& session() const noexcept;
   [[nodiscard]] bool session_is_touched() const noexcept;
+  [[nodiscard]] bool can_keep_session(std::size_t added_bytes);
   void keep_session(SessionVersion version);
   void restore_session();
   void reset_anonymous();
@@ -76,6 +81,7 @@ class CommandRunner {
   Worker& worker_;
   ResponseWriter writer_;
   ValueEncoder encoder_;
+  ValueEncoder field_encoder_;
   SessionDelta delta_;
   Arguments arguments_;
   Views views_;

@@ -16,6 +16,7 @@
 #include "python_worker/native/gil.h"
 #include "python_worker/native/request_loop.h"
 #include "python_worker/native/session_state.h"
+#include "python_worker/native/session_trial.h"
 #include "python_worker/native/startup.h"
 #include "python_worker/native/value_decoder.h"
 #include "python_worker/native/value_encoder.h"
@@ -58,6 +59,10 @@ py::object decode(const py::bytes& bytes) {
   return py::reinterpret_steal<py::object>(value);
 }
 
+void check_session(const py::object& session, const py::object& type) {
+  if (!py::isinstance(session, type)) throw py::type_error("this is no session");
+}
+
 void fail(ipc::WorkerChannel& channel, const py::object& report) {
   send_failure(channel, ErrorReport::from_python(report));
 }
@@ -72,10 +77,29 @@ PYBIND11_MODULE(_native, module) {
   module.def("decode", &decode, py::arg("encoded"), py::pos_only(),
              "The value of a FlexBuffer that the engine has verified.");
   add_session_state_type(module);
+  const py::object session_type = module.attr("SessionState");
+  module.def(
+      "commit",
+      [session_type](const py::object& session) {
+        check_session(session, session_type);
+        return commit_trial(session);
+      },
+      py::arg("session"), py::pos_only(),
+      "What was changed in a session that a test made, as a worker would tell the engine: puts, "
+      "deletes, appends. Ends the command; the next one finds the session warm.");
+  module.def(
+      "roll_back",
+      [session_type](const py::object& session) {
+        check_session(session, session_type);
+        roll_back_trial(session);
+      },
+      py::arg("session"), py::pos_only(),
+      "Ends a command on a session that a test made as if it had raised.");
 
   py::class_<Hello>(module, "Hello", "What the engine said first.")
       .def_readonly("max_in_flight", &Hello::max_in_flight)
-      .def_readonly("session_cache", &Hello::session_cache);
+      .def_readonly("session_cache", &Hello::session_cache)
+      .def_readonly("session_cache_bytes", &Hello::session_cache_bytes);
 
   py::class_<ipc::WorkerChannel>(module, "Channel", "The worker's end of its channel.")
       .def(py::init(&attach_channel), py::arg("spin_us") = py::none(),

@@ -14,7 +14,7 @@ RequestLoop::RequestLoop(ipc::WorkerChannel& channel, pybind11::object host,
               .host = std::move(host),
               .session_type = std::move(session_type),
               .commands = CommandTable(commands),
-              .sessions = SessionCache(hello.session_cache),
+              .sessions = SessionCache(hello.session_cache, hello.session_cache_bytes),
               .max_payload_bytes = hello.max_payload_bytes} {}
 
 bool RequestLoop::serve() {

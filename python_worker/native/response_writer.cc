@@ -68,6 +68,7 @@ ResponseWriter::Sent ResponseWriter::pong(std::uint64_t request_id) {
 ResponseWriter::Sent ResponseWriter::send(const Ticket& ticket, wire::ResponseBuilder& response) {
   response.add_epoch(channel_.epoch());
   response.add_attempt(ticket.attempt);
+  response.add_not_kept(ticket.is_not_kept);
   builder_.Finish(response.Finish());
   const std::span<const std::uint8_t> bytes(builder_.GetBufferPointer(), builder_.GetSize());
   if (bytes.size() > 2 * max_bytes_ + ipc::kInlineLimitBytes) {

@@ -18,10 +18,11 @@
 
 namespace dspool::python {
 
-// What an answer repeats of its request.
+// What every answer to a request says: what it answers, and whether its session is still warm.
 struct Ticket {
   std::uint64_t request_id = 0;
   std::uint32_t attempt = 0;
+  bool is_not_kept = false;
 };
 
 class ResponseWriter {

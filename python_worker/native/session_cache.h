@@ -4,8 +4,11 @@
 //
 // Invariants
 //   L1  an entry that is handed out (a Lease) is neither found again nor evicted.
-//   L2  `by_id_` names the newest entry of each id; an older one, still handed out, is dropped when
-//       its lease ends.
+//   L2  `by_id_` names the newest entry of each id; an older one, still handed out, is superseded:
+//       it is dropped when its lease ends.
+//   L3  bounded by count and by bytes, the least recently used out first; the entry used last
+//   stays,
+//       if `fits` said so of it.
 //
 // Threads: the GIL.
 #pragma once
@@ -33,7 +36,9 @@ class SessionCache {
     std::string id;
     pybind11::object session;
     SessionVersion version;
+    std::size_t bytes = 0;
     bool leased = true;
+    bool superseded = false;
   };
   using Handle = std::list<Entry>::iterator;
 
@@ -50,7 +55,10 @@ class SessionCache {
 
     explicit operator bool() const noexcept { return cache_ != nullptr; }
     [[nodiscard]] const pybind11::object& session() const noexcept { return entry_->session; }
-    void give_back(SessionVersion version);
+    // Whether giving it back would drop it.
+    [[nodiscard]] bool is_superseded() const noexcept { return entry_->superseded; }
+    // `bytes`: an estimate of what it takes.
+    void give_back(SessionVersion version, std::size_t bytes);
     void drop() noexcept;
 
    private:
@@ -58,11 +66,18 @@ class SessionCache {
     Handle entry_;
   };
 
-  explicit SessionCache(std::size_t capacity) noexcept : capacity_(capacity) {}
+  SessionCache(std::size_t capacity, std::size_t most_bytes) noexcept
+      : capacity_(capacity), most_bytes_(most_bytes) {}
 
-  // The session at exactly this version, or nothing; an entry at another version is dropped.
+  // Whether a session of this size may be kept at all.
+  [[nodiscard]] bool fits(std::size_t bytes) const noexcept { return bytes <= most_bytes_; }
+
+  // The session at exactly this version, or nothing.
   [[nodiscard]] Lease find(std::string_view id, SessionVersion version);
-  // A place for a session that `find` did not find.
+  // What is there of the session at another version, to become this one, or nothing: there is none,
+  // or others have it too.
+  [[nodiscard]] Lease claim(std::string_view id);
+  // A place for a session of which there is nothing to claim.
   [[nodiscard]] Lease insert(std::string_view id, pybind11::object session);
 
  private:
@@ -70,7 +85,9 @@ class SessionCache {
   void evict() noexcept;
 
   const std::size_t capacity_;
-  std::list<Entry> entries_;                            // the most recently used first
+  const std::size_t most_bytes_;
+  std::size_t bytes_ = 0;     // of all entries, as far as they were given back
+  std::list<Entry> entries_;  // the most recently used first
   std::unordered_map<std::string_view, Handle> by_id_;  // keys point into the entries
 };
 

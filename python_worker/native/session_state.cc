@@ -3,6 +3,8 @@
 #include <array>
 #include <new>
 
+#include "python_worker/native/canonical_entry.h"
+#include "python_worker/native/session_fields.h"
 #include "python_worker/native/value_encoder.h"
 
 namespace dspool::python {
@@ -10,37 +12,12 @@ namespace {
 
 SessionState& state_of(PyObject* self) noexcept { return *reinterpret_cast<SessionState*>(self); }
 
-bool is_scalar(PyObject* value) noexcept {
-  return PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyFloat_CheckExact(value) ||
-         PyBool_Check(value) || value == Py_None;
-}
-
 bool check_open(const SessionState& state) {
   if (state.open) return true;
   PyErr_SetString(PyExc_RuntimeError,
                   "the command that this session was given to has ended: keep values, not the "
                   "session");
   return false;
-}
-
-// Reads a key. A new reference to the value, or null; with a Python error only when reading failed.
-PyObject* look_up(SessionState& state, PyObject* key) {
-  PyObject* entry = PyDict_GetItemWithError(state.fields, key);
-  if (entry == nullptr || !PyBytes_CheckExact(entry)) return Py_XNewRef(entry);
-  const int touched = PyDict_Contains(state.touched, key);
-  if (touched != 0) return touched < 0 ? nullptr : Py_NewRef(entry);
-
-  if (!state.decoder) state.decoder = std::make_shared<ValueDecoder>();
-  Py_INCREF(entry);
-  PyObject* value =
-      state.decoder->decode({reinterpret_cast<const std::uint8_t*>(PyBytes_AS_STRING(entry)),
-                             static_cast<std::size_t>(PyBytes_GET_SIZE(entry))});
-  if (value != nullptr && (PyDict_SetItem(state.touched, key, entry) < 0 ||
-                           PyDict_SetItem(state.fields, key, value) < 0)) {
-    Py_CLEAR(value);
-  }
-  Py_DECREF(entry);
-  return value;
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
@@ -63,15 +40,6 @@ PyObject* get(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   return Py_NewRef(count == 2 ? args[1] : Py_None);
 }
 
-// Remembers what a key held before the command first changed it (S2).
-bool touch(SessionState& state, PyObject* key) {
-  const int touched = PyDict_Contains(state.touched, key);
-  if (touched != 0) return touched > 0;
-  PyObject* before = PyDict_GetItemWithError(state.fields, key);
-  if (before == nullptr && PyErr_Occurred()) return false;
-  return PyDict_SetItem(state.touched, key, before == nullptr ? Py_Ellipsis : before) == 0;
-}
-
 int assign(PyObject* self, PyObject* given_key, PyObject* value) {
   SessionState& state = state_of(self);
   if (!check_open(state)) return -1;
@@ -82,28 +50,41 @@ int assign(PyObject* self, PyObject* given_key, PyObject* value) {
   // Of a subclass of str, only the text counts.
   const auto key = pybind11::reinterpret_steal<pybind11::object>(PyUnicode_FromObject(given_key));
   if (!key) return -1;
-  if (value != nullptr) {
-    return touch(state, key.ptr()) ? PyDict_SetItem(state.fields, key.ptr(), value) : -1;
+  if (value == nullptr) {
+    const int found = has_field(state, key.ptr());
+    if (found == 0) PyErr_SetObject(PyExc_KeyError, key.ptr());
+    if (found != 1) return -1;
   }
-  const int found = PyDict_Contains(state.fields, key.ptr());
-  if (found == 0) PyErr_SetObject(PyExc_KeyError, key.ptr());
-  if (found != 1 || !touch(state, key.ptr())) return -1;
-  return PyDict_DelItem(state.fields, key.ptr());
+  return set_field(state, key.ptr(), value) ? 0 : -1;
 }
 
 int contains(PyObject* self, PyObject* key) {
   SessionState& state = state_of(self);
-  return check_open(state) ? PyDict_Contains(state.fields, key) : -1;
+  return check_open(state) ? has_field(state, key) : -1;
 }
 
 Py_ssize_t length(PyObject* self) {
   SessionState& state = state_of(self);
-  return check_open(state) ? PyDict_GET_SIZE(state.fields) : -1;
+  return check_open(state) ? count_fields(state) : -1;
 }
 
 PyObject* iterate(PyObject* self) {
   SessionState& state = state_of(self);
-  return check_open(state) ? PyObject_GetIter(state.fields) : nullptr;
+  if (!check_open(state)) return nullptr;
+  const auto keys = pybind11::reinterpret_steal<pybind11::object>(sorted_keys(state));
+  return keys ? PyObject_GetIter(keys.ptr()) : nullptr;
+}
+
+// As MutableMapping's, which looks for the first key once for each that it removes.
+PyObject* remove_all(PyObject* self, PyObject* /*none*/) {
+  SessionState& state = state_of(self);
+  if (!check_open(state)) return nullptr;
+  const auto keys = pybind11::reinterpret_steal<pybind11::object>(sorted_keys(state));
+  if (!keys) return nullptr;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(keys.ptr()); ++i) {
+    if (!set_field(state, PyList_GET_ITEM(keys.ptr(), i), nullptr)) return nullptr;
+  }
+  Py_RETURN_NONE;
 }
 
 PyObject* get_id(PyObject* self, void*) { return Py_NewRef(state_of(self).id); }
@@ -126,10 +107,9 @@ bool fill(SessionState& state, PyObject* fields) {
       PyErr_SetString(PyExc_TypeError, encoder.error("a field").c_str());
       return false;
     }
-    PyObject* entry = canonical_entry(value, encoder.bytes());
-    const bool added = entry != nullptr && PyDict_SetItem(state.fields, key, entry) == 0;
-    Py_XDECREF(entry);
-    if (!added) return false;
+    const auto entry =
+        pybind11::reinterpret_steal<pybind11::object>(canonical_entry(value, encoder.bytes()));
+    if (!entry || !store_entry(state, key, nullptr, entry.ptr())) return false;
   }
   return true;
 }
@@ -146,6 +126,7 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
   SessionState& state = state_of(self);
+  new (&state.unread) std::unique_ptr<UnreadFields>();
   new (&state.decoder) std::shared_ptr<ValueDecoder>();
   state.id = id == nullptr ? PyUnicode_New(0, 0) : Py_NewRef(id);
   state.fields = PyDict_New();
@@ -180,6 +161,7 @@ void destroy(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   clear(self);
   Py_CLEAR(state_of(self).id);
+  state_of(self).unread.~unique_ptr();
   state_of(self).decoder.~shared_ptr();
   type->tp_free(self);
   Py_DECREF(type);
@@ -199,7 +181,7 @@ void add_session_state_type(pybind11::module_& module) {
   static std::array methods = {
       PyMethodDef{"get", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&get)),
                   METH_FASTCALL, "The value of a key, or the default."},
-      PyMethodDef{}};
+      PyMethodDef{"clear", &remove_all, METH_NOARGS, "Removes all fields."}, PyMethodDef{}};
   static std::array properties = {
       PyGetSetDef{"id", &get_id, nullptr, "The session's name; '' in an anonymous call.", nullptr},
       PyGetSetDef{"deadline_ns", &get_deadline_ns, nullptr,
@@ -226,48 +208,6 @@ void add_session_state_type(pybind11::module_& module) {
   PyObject* type = PyType_FromSpec(&spec);
   if (type == nullptr) throw pybind11::error_already_set();
   module.attr("SessionState") = pybind11::reinterpret_steal<pybind11::object>(type);
-}
-
-bool roll_back(SessionState& state) {
-  Py_ssize_t position = 0;
-  PyObject* key = nullptr;
-  PyObject* before = nullptr;
-  while (PyDict_Next(state.touched, &position, &key, &before)) {
-    if (before != Py_Ellipsis) {
-      if (PyDict_SetItem(state.fields, key, before) < 0) return false;
-    } else if (PyDict_Contains(state.fields, key) == 1 && PyDict_DelItem(state.fields, key) < 0) {
-      return false;
-    }
-  }
-  PyDict_Clear(state.touched);
-  return true;
-}
-
-PyObject* canonical_entry(PyObject* value, std::span<const std::uint8_t> encoding) {
-  if (is_scalar(value)) return Py_NewRef(value);
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(encoding.data()),
-                                   static_cast<Py_ssize_t>(encoding.size()));
-}
-
-bool load_fields(SessionState& state, const wire::SessionRecord& record) {
-  if (record.fields() == nullptr) return true;
-  for (const wire::Field* field : *record.fields()) {
-    const flatbuffers::Vector<std::uint8_t>& encoding = *field->value();
-    const auto value = flexbuffers::GetRoot(encoding.data(), encoding.size());
-    const bool scalar =
-        flexbuffers::IsInline(value.GetType()) || value.IsNumeric() || value.IsString();
-    PyObject* entry =
-        scalar ? state.decoder->decode(value)
-               : PyBytes_FromStringAndSize(reinterpret_cast<const char*>(encoding.data()),
-                                           static_cast<Py_ssize_t>(encoding.size()));
-    if (entry == nullptr) return false;
-    PyObject* key = state.decoder->key(field->key()->string_view());
-    const bool added = key != nullptr && PyDict_SetItem(state.fields, key, entry) == 0;
-    Py_XDECREF(key);
-    Py_DECREF(entry);
-    if (!added) return false;
-  }
-  return true;
 }
 
 }  // namespace dspool::python

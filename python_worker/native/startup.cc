@@ -14,6 +14,8 @@
 namespace dspool::python {
 namespace {
 
+constexpr std::uint64_t kDefaultSessionCacheBytes = std::uint64_t{64} << 20;
+
 void send(ipc::WorkerChannel& channel, wire::MessageType type,
           const flatbuffers::FlatBufferBuilder& message) {
   const auto place = channel.try_reserve(message.GetSize());
@@ -54,6 +56,8 @@ ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
   const auto* hello = flatbuffers::GetRoot<wire::Hello>(record->body.data());
   Hello copy{.max_in_flight = hello->max_in_flight(),
              .session_cache = hello->session_cache(),
+             .session_cache_bytes = hello->session_cache_bytes() != 0 ? hello->session_cache_bytes()
+                                                                      : kDefaultSessionCacheBytes,
              .max_payload_bytes = hello->max_payload_bytes()};
   channel.release();
   return copy;

@@ -16,6 +16,7 @@ namespace dspool::python {
 struct Hello {
   std::uint32_t max_in_flight = 1;
   std::uint32_t session_cache = 0;
+  std::uint64_t session_cache_bytes = 0;
   std::uint64_t max_payload_bytes = 0;
 };
 

@@ -3,8 +3,7 @@
 namespace dspool::python {
 
 PyObject* ValueDecoder::decode(std::span<const std::uint8_t> bytes) {
-  constexpr std::size_t kSmallest = 3;  // a value, its type, its width
-  if (bytes.size() < kSmallest) {
+  if (bytes.size() < kSmallestValueBytes) {
     PyErr_SetString(PyExc_ValueError, "a value of fewer than 3 bytes is not a FlexBuffer");
     return nullptr;
   }

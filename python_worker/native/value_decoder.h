@@ -8,6 +8,7 @@
 #include <flatbuffers/flexbuffers.h>
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -19,6 +20,9 @@ namespace dspool::python {
 
 // Lists and dicts in each other, in either direction: what the engine's verifier accepts.
 inline constexpr int kMaxDepth = 64;
+
+// Of a FlexBuffer: a value, its type, its width.
+inline constexpr std::size_t kSmallestValueBytes = 3;
 
 class ValueDecoder {
  public:

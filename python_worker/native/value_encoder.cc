@@ -31,6 +31,20 @@ std::string member_step(std::string_view key) {
 }  // namespace
 
 bool ValueEncoder::encode(PyObject* value) {
+  begin();
+  if (!put(value, 1)) return false;
+  finish();
+  return true;
+}
+
+bool ValueEncoder::encode_items(PyObject* sequence, Py_ssize_t first, Py_ssize_t last) {
+  begin();
+  if (!put_items(sequence, first, last, 1)) return false;
+  finish();
+  return true;
+}
+
+void ValueEncoder::begin() {
   if (!builder_ || last_bytes_ > kKeptValueBytes) {
     builder_.emplace(kInitialBytes, flexbuffers::BUILDER_FLAG_NONE);
   }
@@ -38,10 +52,11 @@ bool ValueEncoder::encode(PyObject* value) {
   items_.clear();
   path_.clear();
   ++encoding_;
-  if (!put(value, 1)) return false;
+}
+
+void ValueEncoder::finish() {
   builder_->Finish();
   last_bytes_ = bytes().size();
-  return true;
 }
 
 std::string ValueEncoder::error(std::string_view root) const {
@@ -67,7 +82,9 @@ bool ValueEncoder::put(PyObject* value, int depth) {
     return true;
   }
   if (PyDict_Check(value)) return put_dict(value, depth);
-  if (PyList_Check(value) || PyTuple_Check(value)) return put_sequence(value, depth);
+  if (PyList_Check(value) || PyTuple_Check(value)) {
+    return put_items(value, 0, PySequence_Fast_GET_SIZE(value), depth);
+  }
   if (PyBytes_Check(value)) {
     builder_->Blob(PyBytes_AS_STRING(value), static_cast<std::size_t>(PyBytes_GET_SIZE(value)));
     return true;
@@ -107,13 +124,12 @@ bool ValueEncoder::put_buffer(PyObject* value) {
   return true;
 }
 
-bool ValueEncoder::put_sequence(PyObject* value, int depth) {
+bool ValueEncoder::put_items(PyObject* sequence, Py_ssize_t first, Py_ssize_t last, int depth) {
   if (depth > kMaxDepth) return refuse_depth();
-  PyObject** elements = PySequence_Fast_ITEMS(value);
-  const Py_ssize_t size = PySequence_Fast_GET_SIZE(value);
+  PyObject** const items = PySequence_Fast_ITEMS(sequence);
   const std::size_t start = builder_->StartVector();
-  for (Py_ssize_t i = 0; i < size; ++i) {
-    if (!put(elements[i], depth + 1)) {
+  for (Py_ssize_t i = first; i < last; ++i) {
+    if (!put(items[i], depth + 1)) {
       path_.push_back("[" + std::to_string(i) + "]");
       return false;
     }

@@ -25,6 +25,8 @@ class ValueEncoder {
  public:
   // Encodes `value` into `bytes()`. False: it cannot be encoded, and `error` says why.
   [[nodiscard]] bool encode(PyObject* value);
+  // The same of a list of items [first, last) of a list or a tuple.
+  [[nodiscard]] bool encode_items(PyObject* sequence, Py_ssize_t first, Py_ssize_t last);
 
   // The last value encoded, until the next one is.
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return builder_->GetBuffer(); }
@@ -44,11 +46,13 @@ class ValueEncoder {
   };
   static constexpr std::size_t kKnownKeys = 256;  // a power of two
 
+  void begin();
+  void finish();
   bool put(PyObject* value, int depth);
   bool put_int(PyObject* value);
   bool put_text(PyObject* value);
   bool put_buffer(PyObject* value);
-  bool put_sequence(PyObject* value, int depth);
+  bool put_items(PyObject* sequence, Py_ssize_t first, Py_ssize_t last, int depth);
   bool put_dict(PyObject* value, int depth);
   void put_key(std::string_view key);
   bool take_items(PyObject* dict);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ipc/layout.h"
+#include "schemas/control_generated.h"
 
 namespace dspool::chaos {
 namespace {
@@ -51,11 +52,15 @@ std::optional<Pending> CountingWorker::next_request() {
 }
 
 // How often the session was called before, or nothing: the request's state is not known here.
-std::optional<std::int64_t> CountingWorker::count_before(const wire::Request& request) const {
+std::optional<std::int64_t> CountingWorker::count_before(const wire::Request& request) {
   if (request.version() == 0) return 0;
   if (request.state() != nullptr) {
-    const auto* value = request.state()->fields()->LookupByKey("count")->value();
-    return flexbuffers::GetRoot(value->data(), value->size()).AsInt64();
+    const auto* piece = request.state()->pieces()->Get(0);  // there is one field, the count
+    take_extents(piece->extent());
+    const auto value =
+        states_.bytes({.at = piece->at(), .extent = piece->extent()}, piece->bytes()).value();
+    return flexbuffers::GetRoot(reinterpret_cast<const std::uint8_t*>(value.data()), value.size())
+        .AsInt64();
   }
   const auto known = known_.find(request.session()->str());
   if (known == known_.end() || known->second.version != request.version() ||
@@ -63,6 +68,20 @@ std::optional<std::int64_t> CountingWorker::count_before(const wire::Request& re
     return std::nullopt;
   }
   return known->second.count;
+}
+
+// Until this one is among them: it came before the request that refers to it.
+void CountingWorker::take_extents(std::uint32_t needed) {
+  while (!states_.has(needed)) {
+    const auto message = channel_.receive_control(true);
+    if (!message) return;
+    wire::Handover handover;
+    if (message->bytes.size() != sizeof handover) continue;
+    std::memcpy(&handover, message->bytes.data(), sizeof handover);
+    if (handover.kind() != wire::HandoverKind::extent) continue;
+    static_cast<void>(
+        states_.add(static_cast<std::uint32_t>(handover.number()), message->descriptor.get()));
+  }
 }
 
 flatbuffers::FlatBufferBuilder& CountingWorker::build_answer(const Pending& pending) {

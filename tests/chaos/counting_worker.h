@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ipc/state_segment_view.h"
 #include "ipc/worker_channel.h"
 #include "schemas/envelope_generated.h"
 
@@ -54,9 +55,11 @@ class CountingWorker {
     std::uint64_t state_id = 0;
     std::int64_t count = 0;
   };
-  std::optional<std::int64_t> count_before(const wire::Request& request) const;
+  std::optional<std::int64_t> count_before(const wire::Request& request);
+  void take_extents(std::uint32_t needed);
 
   ipc::WorkerChannel& channel_;
+  ipc::StateSegmentView states_;
   std::unordered_map<std::string, Known> known_;  // what it made itself
   flatbuffers::FlatBufferBuilder builder_;
 };

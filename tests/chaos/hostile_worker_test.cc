@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <random>
@@ -19,6 +18,7 @@
 
 #include "dspool/engine.h"
 #include "tests/support/held_resources.h"
+#include "tests/support/private_memory.h"
 #include "tests/support/seed.h"
 
 namespace dspool {
@@ -32,26 +32,12 @@ constexpr seconds kPatience{60};
 constexpr std::uint32_t kWorkers = 5;
 constexpr std::uint32_t kCallers = 6;
 constexpr int kSessionsEach = 4;
-// A sanitizer's quarantine takes what is freed; it has its own ways to find leaks.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kAllocatorKeepsMemory = true;
-#else
-constexpr bool kAllocatorKeepsMemory = false;
-#endif
 // What is shared by all of a process's threads grows a little for reasons of its own.
 constexpr std::size_t kSomeKib = 32 * 1024;
 
 seconds soak_time() {
   const char* given = std::getenv("DSPOOL_SOAK_SECONDS");
   return seconds(given != nullptr ? std::stoi(given) : 30);
-}
-
-std::size_t private_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8));
-  }
-  return 0;
 }
 
 // The engine's log, by what it says.
@@ -199,8 +185,9 @@ TEST_F(HostileWorkerTest, HarmsNobodyButItself) {
   const std::uint64_t honest = epochs().front();
   call_for(seconds(2));  // what libraries allocate once is allocated
   const test::HeldResources before = held_when_quiet();
-  EXPECT_EQ(before.mappings, 2 * kWorkers + 1) << "of each worker, and the pool's slab";
-  const std::size_t kib_before = private_kib();
+  EXPECT_EQ(before.mappings, 2 * kWorkers + 2)
+      << "of each worker, the pool's slab, and an extent of the sessions' state";
+  const std::size_t kib_before = test::private_kib();
 
   call_for(soak_time());
 
@@ -215,8 +202,8 @@ TEST_F(HostileWorkerTest, HarmsNobodyButItself) {
   EXPECT_GT(honest_answers, 0U);
   EXPECT_GT(stats.violations, 0U);
   EXPECT_EQ(held_when_quiet(), before) << "after " << stats.worker_restarts << " workers";
-  const std::size_t kib_after = private_kib();
-  EXPECT_TRUE(kAllocatorKeepsMemory || kib_after <= kib_before + kSomeKib)
+  const std::size_t kib_after = test::private_kib();
+  EXPECT_TRUE(test::kAllocatorKeepsMemory || kib_after <= kib_before + kSomeKib)
       << kib_before << " KiB have become " << kib_after;
   engine_.reset();
   EXPECT_GE(ledger_.violations(), stats.violations) << "each is logged";

@@ -41,6 +41,12 @@ inline std::unique_ptr<Engine> start_pool(const Config& config) {
   return std::move(*engine);
 }
 
+// "ok", or the code of the error.
+template <typename T>
+std::string code_of(const Result<T>& result) {
+  return result ? "ok" : result.error().code;
+}
+
 // The process that answers for a session just now.
 inline int pid_of(Engine& engine, std::string_view session) {
   const auto pid = engine.execute_in_session(session, "pid", {});

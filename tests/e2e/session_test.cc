@@ -118,14 +118,14 @@ TEST_F(SessionTest, ThatEndsIsNotMadeAnewByACallThatMustNot) {
   EXPECT_EQ(answer.error().code, "session_not_found");
   EXPECT_TRUE(ended.get());
   slept.get_future().wait();
-  EXPECT_THAT(engine_->list_sessions(), IsEmpty());
+  EXPECT_THAT(*engine_->list_sessions(), IsEmpty());
 }
 
 TEST_F(SessionTest, ThatWasOnlyRefusedDoesNotExist) {
   const auto refused =
       engine_->execute_in_session("never", "increment", {}, {.timeout = std::chrono::seconds(-1)});
   ASSERT_FALSE(refused);
-  EXPECT_THAT(engine_->list_sessions(), IsEmpty());
+  EXPECT_THAT(*engine_->list_sessions(), IsEmpty());
 }
 
 // What a completion submits is answered too, also while the engine stops.
@@ -154,19 +154,19 @@ TEST_F(SessionTest, IsNotCreatedWhereThatIsSwitchedOff) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().category, ErrorCategory::kSession);
   EXPECT_EQ(refused.error().code, "session_not_found");
-  EXPECT_THAT(engine_->list_sessions(), IsEmpty());
+  EXPECT_THAT(*engine_->list_sessions(), IsEmpty());
 }
 
 TEST_F(SessionTest, IsListedInTheOrderOfIds) {
   for (const char* id : {"c", "a", "b"}) increment(id);
-  EXPECT_THAT(engine_->list_sessions(), ElementsAre("a", "b", "c"));
-  EXPECT_THAT(engine_->list_sessions("a", 1), ElementsAre("b"));
+  EXPECT_THAT(*engine_->list_sessions(), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(*engine_->list_sessions("a", 1), ElementsAre("b"));
 }
 
 TEST_F(SessionTest, AnonymousCallsLeaveNothingBehind) {
   EXPECT_EQ(engine_->execute_anonymous("increment", {})->value.as_int64(), 1);
   EXPECT_EQ(engine_->execute_anonymous("increment", {})->value.as_int64(), 1);
-  EXPECT_THAT(engine_->list_sessions(), IsEmpty());
+  EXPECT_THAT(*engine_->list_sessions(), IsEmpty());
 }
 
 TEST_F(SessionTest, GrowsNoFurtherThanAnyWorkerCouldBeGivenIt) {

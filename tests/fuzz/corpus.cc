@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -14,9 +15,12 @@
 #include <vector>
 
 #include "dspool/value.h"
+#include "engine/store/frame.h"
+#include "engine/store/stored_record.h"
 #include "engine/worker/codec.h"
 #include "schemas/envelope_generated.h"
 #include "tests/fuzz/epoch.h"
+#include "tests/support/make_delta.h"
 
 namespace dspool::fuzz {
 namespace {
@@ -106,6 +110,7 @@ std::vector<Named> values() {
 struct Change {
   std::vector<Named> puts = {};
   std::vector<std::string> deletes = {};
+  std::vector<Named> appends = {};
   bool share = false;  // equal values and equal keys are written once
 };
 
@@ -120,17 +125,21 @@ Bytes response(const Bytes& result, const Change& change) {
     return builder.CreateVector(value);
   };
   flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> shared;
-  std::vector<flatbuffers::Offset<wire::Field>> puts;
-  for (const auto& [key, value] : change.puts) {
-    if (shared.IsNull() || !change.share) shared = add(value);
-    puts.push_back(wire::CreateField(builder, builder.CreateString(key), shared));
-  }
+  const auto add_fields = [&](const std::vector<Named>& fields) {
+    std::vector<flatbuffers::Offset<wire::Field>> added;
+    for (const auto& [key, value] : fields) {
+      if (shared.IsNull() || !change.share) shared = add(value);
+      added.push_back(wire::CreateField(builder, builder.CreateString(key), shared));
+    }
+    return builder.CreateVector(added);
+  };
+  const auto puts = add_fields(change.puts);
+  const auto appends = add_fields(change.appends);
   std::vector<flatbuffers::Offset<flatbuffers::String>> deletes;
   for (const std::string& key : change.deletes) {
     deletes.push_back(change.share ? builder.CreateSharedString(key) : builder.CreateString(key));
   }
-  const auto delta =
-      wire::CreateDelta(builder, builder.CreateVector(puts), builder.CreateVector(deletes));
+  const auto delta = wire::CreateDelta(builder, puts, builder.CreateVector(deletes), appends);
   builder.Finish(
       wire::CreateResponse(builder, kEpoch, 1, wire::Status::ok, add(result), delta, 0, 1'000));
   return finished(builder);
@@ -172,6 +181,9 @@ std::vector<Named> envelopes() {
   const Bytes small = bytes_of(Value::of(7));
   const Change sharing_keys{.deletes = std::vector<std::string>(2'000, std::string(8'000, 'k')),
                             .share = true};
+  const std::vector<Named> appends{{"list", bytes_of(Value::list({1, "two"}))},
+                                   {"text", bytes_of(Value::of("more of it"))}};
+  const std::vector<Named> same_key{{"a", bytes_of(Value::list({1}))}};
   Change sharing_without_end;
   for (int i = 100; i < 150; ++i) {
     sharing_without_end.puts.emplace_back(std::to_string(i), doubled(17));
@@ -179,6 +191,9 @@ std::vector<Named> envelopes() {
   return {{"result", response(bytes_of(Value{{"answer", 42}}), {})},
           {"delta", response(small, {.puts = {{"a", small}, {"b", bytes_of(Value{{"c", 1}})}},
                                      .deletes = {"x", "y"}})},
+          {"appends", response(small, {.puts = {{"a", small}}, .appends = appends})},
+          {"append_of_a_number", response(small, {.appends = {{"a", small}}})},
+          {"append_to_a_put", response(small, {.puts = {{"a", small}}, .appends = same_key})},
           {"key_twice", response(small, {.puts = {{"a", small}, {"a", small}}})},
           {"shared_value", response(small, {.puts = {{"a", small}, {"b", small}}, .share = true})},
           {"shared_keys", response(small, sharing_keys)},
@@ -188,6 +203,52 @@ std::vector<Named> envelopes() {
           {"error", error()},
           {"ready", ready()},
           {"failure", failure()}};
+}
+
+// ---- logs ----
+
+// Each record's body after its length, as the target takes them.
+Bytes bodies(const std::vector<std::byte>& log) {
+  Bytes all;
+  store::FrameReader frames(log);
+  while (!frames.at_end()) {
+    const auto body = frames.next();
+    if (!body) break;
+    all.push_back(static_cast<std::uint8_t>(body->size()));
+    all.push_back(static_cast<std::uint8_t>(body->size() >> 8));
+    all.insert(all.end(), body->begin(), body->end());
+  }
+  return all;
+}
+
+std::vector<Named> logs() {
+  const Bytes list = bytes_of(Value::list({1, "two"}));
+  const Bytes text = bytes_of(Value::of(std::string(3'000, 't')));
+  const Bytes shared = doubled(8);
+  std::vector<std::byte> commits;
+  const session::Delta puts = test::make_delta({{"list", list}, {"text", text}});
+  const session::Delta appends =
+      test::make_delta({{"more", shared}}, {{"list", list}, {"text", text}}, {"gone"});
+  const session::StoredAnswer answer{
+      .key = "key", .asked = {.low = 1, .high = 2}, .value = list, .version = 2, .stored = {}};
+  store::append_commit({.version = 1, .state_id = 1, .operations = 1, .delta = &puts}, commits);
+  store::append_commit(
+      {.version = 2, .state_id = 2, .operations = 2, .delta = &appends, .answer = &answer},
+      commits);
+  std::vector<std::byte> snapshot;
+  session::StoredAnswers answers;
+  answers.store(answer);
+  const auto state = store::read_log(commits);
+  store::SnapshotView view{
+      .version = 2, .state_id = 2, .operations = 2, .fields = {}, .answers = &answers};
+  for (const store::StoredField& field : state->fields) {
+    view.fields.push_back({.key = field.key, .base = field.base, .appended = {field.appended}});
+  }
+  store::append_snapshot(view, snapshot);
+  Bytes whole(commits.size());
+  std::memcpy(whole.data(), commits.data(), commits.size());
+  return {
+      {"whole", std::move(whole)}, {"commits", bodies(commits)}, {"snapshot", bodies(snapshot)}};
 }
 
 // ---- the others ----
@@ -250,7 +311,8 @@ int main(int argument_count, char** arguments) {
   const std::filesystem::path folder = arguments[1];
   const bool written = write(folder / "value", values()) &&
                        write(folder / "envelope", envelopes()) && write(folder / "json", texts()) &&
-                       write(folder / "ring", scripts()) && write(folder / "channel", scripts());
+                       write(folder / "ring", scripts()) && write(folder / "channel", scripts()) &&
+                       write(folder / "store", logs());
   if (!written) std::perror(arguments[1]);
   return written ? 0 : 1;
 }

@@ -10,6 +10,7 @@
 #include "dspool/value.h"
 #include "engine/session/record.h"
 #include "engine/worker/codec.h"
+#include "ipc/state_segment.h"
 #include "tests/fuzz/epoch.h"
 #include "tests/fuzz/read_whole.h"
 #include "tests/fuzz/require.h"
@@ -37,24 +38,56 @@ void read_error(const Error& error) {
   require(!error.describe().empty(), "an error can be told");
 }
 
-void read_delta(Body body, const session::Delta& delta) {
-  for (const session::Delta::Put& put : delta.puts) {
+void read_values(Body body, std::span<const session::Delta::Put> puts) {
+  for (const session::Delta::Put& put : puts) {
     require_inside<char>(body, put.key);
     require_inside(body, put.value);
     static_cast<void>(read_whole(Value::from_verified({put.value.begin(), put.value.end()})));
   }
+}
+
+// All appends are to what they can be appended to.
+void make_appendable(session::Record& record, const session::Delta& delta,
+                     ipc::StateSegment& segment) {
+  session::Delta before;
+  const Value list = Value::list({1});
+  const Value text = Value::of("text");
+  for (const session::Delta::Put& append : delta.appends) {
+    const bool is_list = session::kind_of(append.value) == session::FieldKind::kList;
+    before.puts.push_back({.key = append.key, .value = (is_list ? list : text).bytes()});
+    require(!record.can_append(append.key, append.value), "nothing is appended to nothing");
+  }
+  auto staged = record.stage(before, segment, 0);
+  require(staged.has_value(), "there is memory");
+  record.apply(before, *std::move(staged), 8);
+}
+
+void read_delta(Body body, session::Delta& delta) {
+  read_values(body, delta.puts);
+  read_values(body, delta.appends);
   for (const std::string_view key : delta.deletes) require_inside<char>(body, key);
 
+  static ipc::StateSegment segment(std::size_t{256} << 20);  // costs more to make than all else
   session::Record record;
+  make_appendable(record, delta, segment);
   for (int times = 1; times <= 2; ++times) {
+    require(record.can_append_all(delta), "what was appended once can be appended again");
+    session::prepare(delta, segment, 0);
     const std::size_t bytes = record.bytes_after(delta);
-    record.apply(delta, 9);
+    auto staged = record.stage(delta, segment, 0);
+    require(staged.has_value(), "there is memory");
+    record.apply(delta, *std::move(staged), 9);
+    for (session::Delta::Put& put : delta.puts) put.placed = {};
     require(record.bytes() == bytes, "a session is as large as was foreseen");
-    require(record.fields().size() == delta.puts.size(), "each key is put once");
+    require(record.fields().size() == delta.puts.size() + delta.appends.size(),
+            "each key is put once");
   }
   for (const session::Delta::Put& put : delta.puts) {
     const session::Field* field = record.find(put.key);
-    require(field != nullptr && std::ranges::equal(field->value, put.value), "a put is found");
+    require(field != nullptr && std::ranges::equal(field->base(), put.value), "a put is found");
+  }
+  for (const session::Field& field : record.fields()) {
+    static_cast<void>(read_whole(field.value()));
   }
 }
 
@@ -62,9 +95,14 @@ void read_response(Body body) {
   worker::Outcome outcome{.status = worker::OutcomeStatus::kOk,  // of the attempt before
                           .attempt = 3,
                           .result = {1, 2, 3},
-                          .delta = {.puts = {{.key = "old", .value = {}}}, .deletes = {"older"}},
+                          .delta = {},
+                          .bytes = nullptr,
                           .error = {},
-                          .service_ns = -1};
+                          .service_ns = -1,
+                          .not_kept = true};
+  outcome.delta.puts.push_back({.key = "old", .value = {}});
+  outcome.delta.deletes.emplace_back("older");
+  outcome.delta.appends.push_back({.key = "oldest", .value = {}});
   const Work work;
   const auto decoded = worker::decode_response(body, kEpoch, outcome);
   work.require_linear("decoding a response", body.size(), kStepsPerByte, kFixedSteps);

@@ -114,8 +114,10 @@ TEST_P(EngineKillPointTest, TakesItsWorkerAlong) {
   EXPECT_GT(passes, 0) << "no engine gets there";
 }
 
+// Those of commits are for tests/chaos/engine_death_test.cc.
 TEST(KillPointTest, EachIsAStepOfAWorkerOrOfAnEngine) {
   for (const std::string_view point : kKillPoints) {
+    if (point.starts_with("commit.")) continue;
     EXPECT_TRUE(std::ranges::count(kStepsOfAWorker, point, &Step::point) == 1 ||
                 std::ranges::count(kStepsOfAnEngine, point) == 1)
         << point;

@@ -73,9 +73,11 @@ def test_an_async_command_is_refused() -> None:
 def test_loads_the_adapters_that_come_along() -> None:
     adapter = load_adapter("dspool_worker.adapters.loadtest:LoadTest")
     assert list(commands_of(adapter)) == [
+        "append",
         "burn_cpu",
         "echo",
         "increment",
+        "length",
         "measure",
         "read",
         "sleep",

@@ -16,6 +16,14 @@ def test_increment_tells_the_value_and_whose_it_is() -> None:
     assert adapter.read(session) == {"value": 5, "session": "s"}
 
 
+def test_append_adds_to_the_history_and_length_reads_it() -> None:
+    adapter, session = LoadTest(), Session("s", {"history": ["one"], "text": "abc"})
+    adapter.append(session, item="two")
+    assert session["history"] == ["one", "two"]
+    assert adapter.length(session, key="history") == 2
+    assert adapter.length(session) == 5
+
+
 def test_work_takes_its_time() -> None:
     adapter, session = LoadTest(), Session()
     adapter.sleep(session, ms=0.1)

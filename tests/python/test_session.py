@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from dspool_worker import Session
-from dspool_worker._native import SessionState
+from dspool_worker._native import SessionState, commit, roll_back
 
 
 def test_is_a_mutable_mapping() -> None:
@@ -52,6 +52,40 @@ def test_a_missing_key_is_a_key_error() -> None:
         del session["missing"]
 
 
+def test_keys_are_iterated_in_one_order_wherever_the_session_is_served() -> None:
+    session = Session("s", {"b": 1, "a": 2})
+    session["ä"] = session["Z"] = 3
+    assert list(session) == ["Z", "a", "b", "ä"]
+
+
+def test_a_text_that_grows_is_an_append() -> None:
+    log = "zwölf " * 20
+    session = Session("s", {"log": log, "short": "x"})
+    session["log"] += "💡"
+    session["short"] += "y"
+    assert commit(session) == ({"short": "xy"}, [], {"log": "💡"})
+    session["log"] += "more"
+    assert commit(session) == ({}, [], {"log": "more"})
+    session["log"] = "!" + session["log"]
+    assert commit(session) == ({"log": f"!{log}💡more"}, [], {})
+    session["log"] = session["log"][:-1]
+    assert commit(session) == ({"log": f"!{log}💡mor"}, [], {})
+    session["log"] += "e"
+    roll_back(session)
+    assert session["log"] == f"!{log}💡mor"
+    assert commit(session) == ({}, [], {})
+
+
+def test_clearing_and_refilling_is_seen_field_by_field() -> None:
+    session = Session("s", {"a": 1, "l": [1], "d": {"x": 1}})
+    session.clear()
+    session.update(a=1, l=[1, 2], e=3)
+    assert commit(session) == ({"e": 3}, ["d"], {"l": [2]})
+    session.clear()
+    roll_back(session)
+    assert dict(session) == {"a": 1, "e": 3, "l": [1, 2]}
+
+
 @pytest.mark.parametrize("key", [1, None, b"a", ("a",)])
 def test_keys_are_str(key: Any) -> None:
     with pytest.raises(TypeError, match="keys are str"):
@@ -67,6 +101,8 @@ def test_a_key_of_a_subclass_counts_as_its_text() -> None:
     session[Key("a")] = 1
     session["a"] = 2
     assert dict(session) == {"a": 2}
+    assert session[Key("a")] == 2
+    assert Key("a") in session
 
 
 def test_refuses_fields_that_cannot_be_kept() -> None:

@@ -75,9 +75,12 @@ bool verify(const Reply& reply) {
   if (!verify<wire::Response>(reply.body)) return false;
   const wire::Response& response = reply.response();
   if (response.result() != nullptr && !verify(*response.result())) return false;
-  if (response.delta() == nullptr || response.delta()->puts() == nullptr) return true;
-  for (const wire::Field* field : *response.delta()->puts()) {
-    if (!verify(*field->value())) return false;
+  if (response.delta() == nullptr) return true;
+  for (const auto* fields : {response.delta()->puts(), response.delta()->appends()}) {
+    if (fields == nullptr) continue;
+    for (const wire::Field* field : *fields) {
+      if (!verify(*field->value())) return false;
+    }
   }
   return true;
 }
@@ -160,6 +163,11 @@ std::string Reply::delta_text() const {
   if (delta->deletes() != nullptr) {
     for (const flatbuffers::String* key : *delta->deletes()) add("delete " + key->str());
   }
+  if (delta->appends() != nullptr) {
+    for (const wire::Field* append : *delta->appends()) {
+      add("append " + append->key()->str() + "=" + json_of(*append->value()));
+    }
+  }
   return text;
 }
 
@@ -176,26 +184,18 @@ WorkerHarness::WorkerHarness(const WorkerOptions& options)
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(wire::CreateHello(builder, kEpoch, builder.CreateString("worker-0"),
                                    options.max_in_flight, options.session_cache,
-                                   ipc::kValueLimitBytes));
+                                   options.session_cache_bytes, ipc::kValueLimitBytes));
   send_bytes(wire::MessageType::hello, 0, {builder.GetBufferPointer(), builder.GetSize()});
   first_ = receive();
 }
 
 WorkerHarness::~WorkerHarness() = default;
 
-std::uint64_t WorkerHarness::send(const Call& call) {
+std::uint64_t WorkerHarness::send(const Call& call, bool late) {
   flatbuffers::FlatBufferBuilder builder;
-  flatbuffers::Offset<wire::SessionRecord> state;
-  if (call.state) {
-    std::vector<flatbuffers::Offset<wire::Field>> fields;
-    for (const auto& [key, value] : *call.state) {
-      builder.ForceVectorAlignment(value.size(), 1, 8);
-      const auto encoded = builder.CreateVector(value);
-      fields.push_back(wire::CreateField(builder, builder.CreateString(key), encoded));
-    }
-    state = wire::CreateSessionRecord(builder, 1, builder.CreateString(call.session), call.version,
-                                      call.state_id, builder.CreateVector(fields));
-  }
+  flatbuffers::Offset<wire::SessionState> state;
+  if (call.state) state = state_.write(*call.state, builder);
+  if (call.state && !late) hand_over();
   builder.ForceVectorAlignment(call.args.size(), 1, 8);
   const auto args = builder.CreateVector(call.args);
   builder.Finish(wire::CreateRequest(builder, builder.CreateString(call.command), args,
@@ -205,7 +205,16 @@ std::uint64_t WorkerHarness::send(const Call& call) {
   const std::uint64_t request_id = next_request_id_++;
   send_bytes(wire::MessageType::request, request_id,
              {builder.GetBufferPointer(), builder.GetSize()});
+  if (call.state && late) hand_over();
   return request_id;
+}
+
+void WorkerHarness::hand_over() {
+  for (const HandedState::Handed& handed : state_.to_hand_over()) {
+    const auto sent =
+        channel_->send_control(std::as_bytes(std::span(&handed.what, 1)), handed.memfd.get());
+    if (!sent) throw std::runtime_error(sent.error().what);
+  }
 }
 
 void WorkerHarness::send(wire::MessageType type, std::uint64_t request_id) {

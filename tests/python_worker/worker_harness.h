@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "ipc/child_process.h"
 #include "ipc/engine_channel.h"
 #include "schemas/envelope_generated.h"
+#include "tests/python_worker/handed_state.h"
 
 namespace dspool::python {
 
@@ -33,7 +33,7 @@ struct Call {
   std::string session{};
   std::uint64_t version = 0;
   std::uint64_t state_id = 0;
-  std::optional<std::map<std::string, std::vector<std::uint8_t>>> state{};  // fields
+  std::optional<Fields> state{};
   std::uint64_t deadline_ns = 0;
   std::uint32_t lm_version = 0;
   std::uint32_t attempt = 1;
@@ -49,7 +49,7 @@ struct Reply {
   [[nodiscard]] const wire::ErrorReport& error() const;  // of a Response or a Failure
   [[nodiscard]] flexbuffers::Reference result() const;
   [[nodiscard]] std::string result_json() const;
-  // "put key=json" and "delete key", comma separated, in key order; "" without a delta.
+  // "put key=json", "delete key" and "append key=json", comma separated; "" without a delta.
   [[nodiscard]] std::string delta_text() const;
 };
 
@@ -57,6 +57,7 @@ struct WorkerOptions {
   std::string adapter = "worker_adapters:Commands";
   std::uint32_t max_in_flight = 1;
   std::uint32_t session_cache = 16;
+  std::uint64_t session_cache_bytes = 0;
   std::size_t ring_bytes = std::size_t{1} << 20;
 };
 
@@ -68,14 +69,18 @@ class WorkerHarness {
 
   [[nodiscard]] const Reply& first() const noexcept { return first_; }
 
-  // Sends without waiting; returns the request's id.
-  std::uint64_t send(const Call& call);
+  // Sends without waiting; returns the request's id. What the worker needs to read the state goes
+  // before the request, or after it when `late`.
+  std::uint64_t send(const Call& call, bool late = false);
   void send(wire::MessageType type, std::uint64_t request_id = 0);
   void send_language_model(std::uint32_t version, const std::string& model,
                            const std::string& api_key);
   // The next record. Throws when the worker ends or is silent for a minute.
   Reply receive();
   Reply call(const Call& call);
+
+  // Where the fields of calls are; the worker gets it with the first that brings some.
+  [[nodiscard]] HandedState& state() noexcept { return state_; }
 
   [[nodiscard]] ipc::ChildProcess& process() noexcept { return *process_; }
   // Gives up the engine's end, as a killed engine does.
@@ -89,9 +94,11 @@ class WorkerHarness {
  private:
   void send_bytes(wire::MessageType type, std::uint64_t request_id,
                   std::span<const std::uint8_t> bytes);
+  void hand_over();
 
   std::unique_ptr<ipc::EngineChannel> channel_;
   std::unique_ptr<ipc::ChildProcess> process_;
+  HandedState state_{/*extent=*/3};
   std::uint64_t next_request_id_ = 1000;
   Reply first_;
 };

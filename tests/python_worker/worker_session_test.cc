@@ -53,7 +53,7 @@ TEST(WorkerSessionTest, ReadingIsNoChange) {
                   .session = "s",
                   .version = 4,
                   .state_id = 9,
-                  .state = {{{"l", list({1, 2})}}}};
+                  .state = Fields{{{"l", list({1, 2})}}}};
   for (int i = 0; i < 2; ++i) {
     const Reply reply = worker.call(read);
     EXPECT_EQ(reply.result_json(), "[ 1, 2 ]");
@@ -61,15 +61,16 @@ TEST(WorkerSessionTest, ReadingIsNoChange) {
   }
 }
 
-TEST(WorkerSessionTest, ChangingInPlaceIsAPut) {
+TEST(WorkerSessionTest, AddingToAListIsAnAppend) {
   WorkerHarness worker;
-  const Reply reply = worker.call(Call{.command = "append",
-                                       .args = value_args("l", 3),
-                                       .session = "s",
-                                       .version = 1,
-                                       .state_id = 9,
-                                       .state = {{{"l", list({1, 2})}, {"other", number(1)}}}});
-  EXPECT_EQ(reply.delta_text(), "put l=[ 1, 2, 3 ]");
+  const Reply reply =
+      worker.call(Call{.command = "append",
+                       .args = value_args("l", 3),
+                       .session = "s",
+                       .version = 1,
+                       .state_id = 9,
+                       .state = Fields{{{"l", list({1, 2})}, {"other", number(1)}}}});
+  EXPECT_EQ(reply.delta_text(), "append l=[ 3 ]");
 }
 
 TEST(WorkerSessionTest, DeletingIsADelete) {
@@ -79,7 +80,7 @@ TEST(WorkerSessionTest, DeletingIsADelete) {
                                        .session = "s",
                                        .version = 1,
                                        .state_id = 9,
-                                       .state = {{{"l", list({1})}}}});
+                                       .state = Fields{{{"l", list({1})}}}});
   EXPECT_EQ(reply.delta_text(), "delete l");
 }
 
@@ -90,7 +91,7 @@ TEST(WorkerSessionTest, ChangingBackIsNoChange) {
                                        .session = "s",
                                        .version = 1,
                                        .state_id = 9,
-                                       .state = {{{"l", list({1})}}}});
+                                       .state = Fields{{{"l", list({1})}}}});
   EXPECT_EQ(reply.response().delta(), nullptr);
 }
 
@@ -156,7 +157,7 @@ TEST(WorkerSessionTest, AWarmSessionIsFoundByItsVersionAndTheAttemptThatMadeIt) 
                                         .session = "s",
                                         .version = 1,
                                         .state_id = first.request_id});
-  EXPECT_EQ(second.delta_text(), "put l=[ 1, 2 ]");
+  EXPECT_EQ(second.delta_text(), "append l=[ 2 ]");
   const Reply third = worker.call(
       Call{.command = "fields", .session = "s", .version = 2, .state_id = second.request_id});
   EXPECT_EQ(third.result_json(), "{ \"l\": [ 1, 2 ] }");
@@ -180,7 +181,7 @@ TEST(WorkerSessionTest, AsksForStateThatItLacksAndThenKeepsIt) {
   WorkerHarness worker;
   Call read{.command = "read", .args = key_args("n"), .session = "s", .version = 7, .state_id = 70};
   EXPECT_TRUE(needs_state(worker.call(read)));
-  read.state = {{{"n", number(42)}}};
+  read.state = Fields{{{"n", number(42)}}};
   EXPECT_EQ(worker.call(read).result().AsInt64(), 42);
   read.state.reset();
   EXPECT_EQ(worker.call(read).result().AsInt64(), 42);
@@ -191,7 +192,7 @@ TEST(WorkerSessionTest, KeepsNoMoreSessionsThanItMay) {
   const auto read = [&](const std::string& session, bool with_state) {
     Call call{
         .command = "read", .args = key_args("n"), .session = session, .version = 1, .state_id = 1};
-    if (with_state) call.state = {{{"n", number(1)}}};
+    if (with_state) call.state = Fields{{{"n", number(1)}}};
     return worker.call(call);
   };
   for (const char* session : {"a", "b"}) read(session, true);
@@ -207,7 +208,7 @@ TEST(WorkerSessionTest, AFailedCommandIsRolledBack) {
               .session = "s",
               .version = 1,
               .state_id = 1,
-              .state = {{{"n", number(1)}, {"touched", list({1})}}}};
+              .state = Fields{{{"n", number(1)}, {"touched", list({1})}}}};
   const std::string before = worker.call(fields).result_json();
   EXPECT_EQ(before, "{ \"n\": 1, \"touched\": [ 1 ] }");
   fields.state.reset();
@@ -225,7 +226,7 @@ Call read_of_n() {
           .session = "s",
           .version = 1,
           .state_id = 1,
-          .state = {{{"n", number(1)}}}};
+          .state = Fields{{{"n", number(1)}}}};
 }
 
 TEST(WorkerSessionTest, AFailedCommandThatTouchedNothingLeavesTheSessionWarm) {
@@ -277,7 +278,7 @@ TEST(WorkerSessionTest, NobodyChangesASessionBehindItsBack) {
             .session = "s",
             .version = 1,
             .state_id = 1,
-            .state = {{{"l", list({1})}}}};
+            .state = Fields{{{"l", list({1})}}}};
   EXPECT_EQ(worker.call(keep).response().delta(), nullptr);
   EXPECT_EQ(worker.call(keep).response().delta(), nullptr);
   const Reply fields =

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/dispatch/read_fields.h"
 #include "tests/support/history_checker.h"
 
 namespace dspool::sim {
@@ -32,7 +33,8 @@ dispatch::Limits limits(const Options& options) {
           .queue = 200,
           .checkout_timeout = milliseconds(150),
           .cancel_grace = kGrace,
-          .affinity = options.affinity};
+          .affinity = options.affinity,
+          .session_ttl = options.ttl};
 }
 
 std::vector<std::string> names(std::uint32_t count) {
@@ -44,32 +46,33 @@ std::vector<std::string> names(std::uint32_t count) {
 std::uint64_t value_of(const session::Record& record) {
   const session::Field* field = record.find("value");
   if (field == nullptr) return 0;
-  auto value = Value::from_bytes({field->value.begin(), field->value.end()});
-  return static_cast<std::uint64_t>(value.value().as_int64());
+  return static_cast<std::uint64_t>(field->value().as_int64());
+}
+
+// Each increment puts "value" and appends it to "log".
+bool is_consistent(const session::Record& record) {
+  const session::Field* log = record.find("log");
+  return value_of(record) == (log != nullptr ? log->value().size() : 0);
 }
 
 }  // namespace
 
-Result<void> FlakyStore::commit(session::Record& record, const session::Delta& delta,
-                                std::uint64_t state_id) {
-  if (std::uniform_real_distribution<double>()(random_) < refuse_) {
-    return tl::unexpected(Error{.category = ErrorCategory::kResourceError,
-                                .code = "store_full",
-                                .message = "simulated: no room"});
-  }
-  return memory_.commit(record, delta, state_id);
-}
-
 Simulation::Simulation(const Options& options)
     : options_(options),
       random_(static_cast<std::minstd_rand::result_type>(options.seed * 2654435761U + 1)),
-      store_(random_, 0.01),
+      store_(random_, segment_),
+      archive_(
+          durable_, segment_, metrics_, random_,
+          [this](nanoseconds delay, std::function<void()> act) { after(delay, std::move(act)); },
+          [this](dispatch::Errand& errand) { dispatcher_.archived(errand, now_); }),
       names_(names(options.workers)),
       dispatcher_(limits(options),
                   {.transport = *this,
                    .store = store_,
+                   .archive = options.durable ? this : nullptr,
                    .listener = *this,
                    .sessions = sessions_,
+                   .tombstones = tombstones_,
                    .metrics = metrics_,
                    .history = history_},
                   names_, options.seed, now_),
@@ -85,11 +88,14 @@ std::vector<std::string> Simulation::run() {
   unfinished_ = options_.calls;
   after(nanoseconds(0), [this] { arrive_somebody(); });
   constexpr std::uint64_t kTooManyEvents = 10'000'000;
-  const auto busy = [this] { return unfinished_ != 0 || dispatcher_.in_flight() != 0; };
+  const auto busy = [this] {
+    return unfinished_ != 0 || dispatcher_.in_flight() != 0 || !archive_.is_idle();
+  };
   while (busy() && event_count_ < kTooManyEvents) {
     const auto timer = dispatcher_.next_timer(now_);
     if (timer && (events_.empty() || *timer <= events_.top().at)) {
       now_ = std::max(now_, *timer);
+      ++event_count_;
       fire_timers();
       continue;
     }
@@ -100,9 +106,43 @@ std::vector<std::string> Simulation::run() {
     event.act();
   }
   if (busy()) problems_.emplace_back("the simulation does not come to rest: something was lost");
+  let_all_expire();
+  stop();
   auto wrong = verdict();
   wrong.insert(wrong.begin(), problems_.begin(), problems_.end());
   return wrong;
+}
+
+void Simulation::let_all_expire() {
+  if (options_.ttl.count() == 0) return;
+  constexpr nanoseconds kTick = milliseconds(100);
+  const nanoseconds patience = 2 * options_.ttl + 4 * kTick;
+  const TimePoint latest = now_ + std::chrono::minutes(1);
+  TimePoint end = now_ + patience;
+  for (TimePoint next = now_ + kTick; next < std::min(end, latest); next += kTick) {
+    if (!archive_.is_idle()) end = next + patience;  // a broken store holds up the ends of sessions
+    while (!events_.empty() && events_.top().at <= next) {
+      const Event event = events_.top();
+      events_.pop();
+      now_ = event.at;
+      event.act();
+    }
+    now_ = next;
+    fire_timers();
+  }
+  for (const std::string& id : sessions_.list({}, sessions_.size())) {
+    problems_.push_back(fmt::format("{} has not expired", id));
+  }
+}
+
+void Simulation::stop() {
+  dispatcher_.stop(now_);
+  while (dispatcher_.end_sessions(now_)) {
+  }
+  if (sessions_.size() != 0 || segment_.used_bytes() != 0) {
+    problems_.push_back(fmt::format("{} sessions and {} bytes of state have outlived the pool",
+                                    sessions_.size(), segment_.used_bytes()));
+  }
 }
 
 void Simulation::fire_timers() {
@@ -132,6 +172,15 @@ void Simulation::arrive_somebody() {
   call->session_name = anonymous ? std::string() : fmt::format("session-{}", number);
   call->kind = !anonymous && chance() < 0.01 ? dispatch::CallKind::kEndSession
                                              : dispatch::CallKind::kExecute;
+  if (!anonymous && chance() < 0.01) {
+    call->kind = dispatch::CallKind::kReplaceSession;
+    call->terms = {.ttl = options_.ttl, .durability = durability_of(number)};
+  }
+  if (!anonymous && chance() < 0.05) {
+    call->kind = dispatch::CallKind::kReadFields;
+    call->creates_session = false;
+    call->all_keys = true;
+  }
   call->command = chance() < 0.7 ? "increment" : chance() < 0.9 ? "read" : "fail";
   call->args = &call->owned_args;
   call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
@@ -139,17 +188,16 @@ void Simulation::arrive_somebody() {
   if (!anonymous && call->kind == dispatch::CallKind::kExecute && chance() < 0.2) {
     call->key = fmt::format("key-{}-{}", call->command, static_cast<int>(chance() * kKeys));
     call->idempotency_key = call->key;
+    call->asked = dispatch::fingerprint_of(*call);
   }
   SimulatedCall& arriving = *call;
   calls_.push_back(std::move(call));
   do {
     arriving.session =
-        anonymous ? session::make_session({}, now_)
-                  : sessions_
-                        .find_or_create(
-                            arriving.session_name,
-                            [&] { return session::make_session(arriving.session_name, now_); })
-                        .first;
+        anonymous
+            ? session::make_session({}, now_)
+            : sessions_.find_or_create(arriving.session_name, [&] { return make_session(number); })
+                  .first;
   } while (!dispatcher_.arrive(arriving, now_));
   if (chance() < 0.03) after(some_time(milliseconds(3)), [&] { maybe_cancel(arriving); });
   if (calls_.size() < options_.calls) {
@@ -157,8 +205,19 @@ void Simulation::arrive_somebody() {
   }
 }
 
+Durability Simulation::durability_of(std::uint32_t session) const {
+  return options_.durable && session % 2 == 0 ? Durability::kLocal : Durability::kMemory;
+}
+
+session::SessionRef Simulation::make_session(std::uint32_t number) const {
+  session::SessionRef made =
+      session::make_session(fmt::format("session-{}", number), now_, options_.ttl);
+  made->durability = durability_of(number);
+  return made;
+}
+
 void Simulation::maybe_cancel(SimulatedCall& call) {
-  if (call.ended) return;
+  if (call.ended || call.reads) return;
   ++counts_.cancelled;
   dispatcher_.cancel(call, now_);
 }
@@ -169,10 +228,39 @@ void Simulation::ended(Call& call) {
   simulated.ended_at = now_;
   if (++simulated.times_ended == 1) --unfinished_;
   ++(simulated.result->has_value() ? counts_.ok : counts_.errors);
+  if (is_unknown(simulated)) ++counts_.unknown;
   if (simulated.result->has_value() && simulated.result->value().attempts == 0 &&
       simulated.kind == dispatch::CallKind::kExecute) {
     ++counts_.again;
   }
+}
+
+// Reads in its own time, in which nothing may happen to the session.
+void Simulation::turn_came(Call& call) {
+  static_cast<SimulatedCall&>(call).reads = true;
+  after(some_time(std::chrono::microseconds(200)),
+        [this, &call, state_id = call.session->record.state_id()] {
+          ++counts_.read;
+          const session::Record& record = call.session->record;
+          if (!record.is_resident() || record.state_id() != state_id || !is_consistent(record)) {
+            problems_.push_back(fmt::format("{} changed while it was read", call.session->id()));
+            return;
+          }
+          dispatcher_.has_read(call, dispatch::read_fields(call, [this] { return now_; }), now_);
+        });
+}
+
+void Simulation::room_due() {
+  after(std::chrono::microseconds(8), [this] {
+    if (dispatcher_.make_room(now_)) room_due();
+  });
+}
+
+void Simulation::start(std::unique_ptr<dispatch::Errand> errand) {
+  if (errand->kind == dispatch::Errand::Kind::kExpire) {
+    expiring_[std::string(errand->session->id())].push_back(now_);
+  }
+  archive_.start(std::move(errand));
 }
 
 void Simulation::hand_off_due() {
@@ -221,6 +309,9 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     ++counts_.full;
     return Sent::kFull;
   }
+  if (request.hydrate && !is_consistent(*request.state)) {
+    problems_.push_back(fmt::format("a part of {}'s state is missing", request.session));
+  }
   w.ring.push_back({.request_id = request.request_id,
                     .attempt = request.attempt,
                     .session = std::string(request.session),
@@ -264,6 +355,7 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
   outcome.attempt = received.attempt;
   outcome.service_ns = kMeanService.count() / 20;
   std::vector<std::uint8_t> encoded;
+  std::vector<std::uint8_t> logged;
   Cached& cached = w.cache[received.session];
   if (received.session.empty()) cached = {};
   const bool has = cached.version == received.version && cached.state_id == received.state_id;
@@ -288,9 +380,17 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
       const Value value = Value::of(cached.value);
       encoded.assign(value.bytes().begin(), value.bytes().end());
       outcome.delta.puts.push_back({.key = "value", .value = encoded});
+      const Value entry = Value::list({cached.value});
+      logged.assign(entry.bytes().begin(), entry.bytes().end());
+      auto& log = cached.version == 1 ? outcome.delta.puts : outcome.delta.appends;
+      log.insert(log.begin(), {.key = "log", .value = logged});
     }
     const Value answer = Value::of(cached.value);
     outcome.result.assign(answer.bytes().begin(), answer.bytes().end());
+  }
+  if (chance() < 0.02) {
+    outcome.not_kept = true;
+    w.cache.erase(received.session);
   }
   if (w.cache.size() > kCacheRoom) w.cache.erase(w.cache.begin());
   answer(worker, received.request_id, outcome);
@@ -306,8 +406,43 @@ void Simulation::answer(std::uint32_t worker, std::uint64_t request_id, Outcome&
 
 // ---- the verdict ----
 
-std::vector<std::string> Simulation::verdict() const {
+// A session expires only when nothing has happened to it for its ttl. One that the durable store
+// has ends later than it has expired: when it is gone from there.
+Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
+  Expiries expiries;
+  std::map<std::string, std::vector<std::int64_t>> uses;
+  std::map<std::int64_t, std::uint64_t> arrivals;
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind == EventKind::kCallArrived) arrivals[event.time_ns] = event.call;
+    std::vector<std::int64_t>& used = uses[event.session];
+    if (event.kind != EventKind::kSessionEnded || event.detail != to_string(SessionEnd::kExpired)) {
+      used.push_back(event.time_ns);
+      continue;
+    }
+    ++counts_.expired;
+    std::int64_t expired_ns = event.time_ns;
+    std::deque<TimePoint>& expiring = expiring_[event.session];
+    if (!expiring.empty() && expiring.front().time_since_epoch().count() <= expired_ns) {
+      expired_ns = expiring.front().time_since_epoch().count();
+      expiring.pop_front();
+    }
+    const auto next_call = arrivals.upper_bound(expired_ns);
+    const bool none = next_call == arrivals.begin();
+    expiries[event.session].push_back(none ? 0 : std::prev(next_call)->second);
+    const auto next_use = std::ranges::upper_bound(used, expired_ns);
+    const std::int64_t last_ns = next_use == used.begin() ? 0 : *std::prev(next_use);
+    if (expired_ns - last_ns < nanoseconds(options_.ttl).count()) {
+      wrong.push_back(fmt::format("{} expired after {} ns", event.session, expired_ns - last_ns));
+    }
+  }
+  return expiries;
+}
+
+std::vector<std::string> Simulation::verdict() {
   std::vector<std::string> wrong = test::check_history(history_.snapshot());
+  counts_.evicted = metrics_.sessions_evicted.value();
+  counts_.loaded = metrics_.sessions_loaded.value();
+  counts_.retried = metrics_.store_retries.value();
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));
@@ -317,8 +452,7 @@ std::vector<std::string> Simulation::verdict() const {
       wrong.push_back(fmt::format("a slot of {} was lost", names_[i]));
     }
   }
-  std::map<std::string, std::int64_t> values;
-  std::map<std::pair<std::string, std::string>, std::int64_t> by_key;
+  Expiries expiries = find_expiries(wrong);
   for (const auto& call : calls_) {
     if (call->times_ended != 1) {
       wrong.push_back(fmt::format("call {} ended {} times", call->id, call->times_ended));
@@ -329,39 +463,8 @@ std::vector<std::string> Simulation::verdict() const {
                                   (call->ended_at - call->deadline).count()));
     }
   }
-  // In the order of their ends, the answers of a session never go back, and rise by one with each
-  // increment: `value` and `version` count the same commits.
-  std::vector<const SimulatedCall*> in_order;
-  for (const auto& call : calls_) in_order.push_back(call.get());
-  std::ranges::stable_sort(in_order, {}, &SimulatedCall::id);
-  for (const SimulatedCall* call : in_order) {
-    if (call->session_name.empty() || !call->result || !call->result->has_value()) continue;
-    const Answer& answer = call->result->value();
-    if (call->kind == dispatch::CallKind::kEndSession) {
-      values.erase(call->session_name);
-      std::erase_if(by_key, [&](const auto& one) { return one.first.first == call->session_name; });
-      continue;
-    }
-    if (!call->key.empty()) {
-      const auto [first, is_new] =
-          by_key.try_emplace({call->session_name, call->key}, answer.value.as_int64());
-      if (is_new != (answer.attempts != 0) || first->second != answer.value.as_int64()) {
-        wrong.push_back(fmt::format("call {} with {} in {} was answered {} after {} attempts",
-                                    call->id, call->key, call->session_name,
-                                    answer.value.as_int64(), answer.attempts));
-      }
-      if (!is_new) continue;
-    }
-    std::int64_t& last = values[call->session_name];
-    const std::int64_t value = answer.value.as_int64();
-    const std::int64_t expected = call->command == "increment" ? last + 1 : last;
-    if (value != expected || value != static_cast<std::int64_t>(answer.version)) {
-      wrong.push_back(fmt::format("call {} ({} in {}) was answered {} at version {}, not {}",
-                                  call->id, call->command, call->session_name, value,
-                                  answer.version, expected));
-    }
-    last = value;
-  }
+  const std::vector<std::string> told = check_answers(calls_, std::move(expiries));
+  wrong.insert(wrong.end(), told.begin(), told.end());
   return wrong;
 }
 

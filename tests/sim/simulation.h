@@ -13,13 +13,18 @@
 #include <memory>
 #include <queue>
 #include <random>
-#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "dspool/history.h"
 #include "engine/dispatch/dispatcher.h"
-#include "engine/store/memory_store.h"
+#include "ipc/state_segment.h"
+#include "tests/sim/answer_checker.h"
+#include "tests/sim/flaky_store.h"
+#include "tests/sim/simulated_archive.h"
+#include "tests/sim/simulated_call.h"
+#include "tests/support/fragile_store.h"
 
 namespace dspool::sim {
 
@@ -34,22 +39,13 @@ struct Options {
   std::uint32_t calls = 400;
   std::uint32_t max_in_flight = 1;
   Affinity affinity = Affinity::kHint;
+  std::chrono::milliseconds ttl{0};
+  bool durable = false;  // there is a durable store, and half of the sessions are `local`
 };
 
-// Refuses some commits, as a store does that is out of room.
-class FlakyStore final : public store::Store {
- public:
-  FlakyStore(std::minstd_rand& random, double refuse) : random_(random), refuse_(refuse) {}
-  Result<void> commit(session::Record& record, const session::Delta& delta,
-                      std::uint64_t state_id) override;
-
- private:
-  std::minstd_rand& random_;
-  double refuse_;
-  store::MemoryStore memory_{std::size_t{1} << 20};
-};
-
-class Simulation final : private dispatch::Transport, private dispatch::CallListener {
+class Simulation final : private dispatch::Transport,
+                         private dispatch::CallListener,
+                         private dispatch::Archive {
  public:
   explicit Simulation(const Options& options);
   ~Simulation() override;
@@ -60,20 +56,13 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
 
   // What happened, to see that a run did what it is meant to do.
   struct Counts {
-    std::uint64_t ok = 0, errors = 0, deaths = 0, late = 0, need_state = 0, full = 0, cancelled = 0,
-                  again = 0, skipped = 0;
+    std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
+                  again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
+                  read = 0, retried = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
  private:
-  struct SimulatedCall : Call {
-    Value owned_args;
-    std::string session_name;
-    std::string key;
-    bool ended = false;
-    std::uint32_t times_ended = 0;
-    TimePoint ended_at;
-  };
   // What a worker received; the request's views are copied.
   struct Received {
     std::uint64_t request_id = 0;
@@ -110,7 +99,10 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   void cancel(std::uint32_t worker, std::uint64_t request_id) override;
   void kill(std::uint32_t worker, std::string_view why) override;
   void ended(Call& call) override;
+  void turn_came(Call& call) override;
   void hand_off_due() override;
+  void room_due() override;
+  void start(std::unique_ptr<dispatch::Errand> errand) override;
 
   void after(nanoseconds delay, std::function<void()> act);
   [[nodiscard]] double chance();
@@ -120,18 +112,27 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   void begin_next(std::uint32_t worker);
   void finish(std::uint32_t worker, std::uint64_t epoch, const Received& received);
   void arrive_somebody();
+  [[nodiscard]] Durability durability_of(std::uint32_t session) const;
+  [[nodiscard]] session::SessionRef make_session(std::uint32_t number) const;
   void maybe_cancel(SimulatedCall& call);
   void fire_timers();
+  void let_all_expire();
+  void stop();
   void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
-  [[nodiscard]] std::vector<std::string> verdict() const;
+  [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
+  [[nodiscard]] std::vector<std::string> verdict();
 
   Options options_;
   std::minstd_rand random_;
   TimePoint now_{std::chrono::hours(1)};
   telemetry::Metrics metrics_;
   telemetry::EventHistory history_{std::size_t{1} << 20};
+  ipc::StateSegment segment_{std::size_t{256} << 20};
   session::SessionTable sessions_;
+  session::Tombstones tombstones_;
   FlakyStore store_;
+  test::FragileStore durable_;
+  SimulatedArchive archive_;
   std::vector<std::string> names_;
   dispatch::Dispatcher dispatcher_;
   std::vector<Worker> workers_;
@@ -140,7 +141,8 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   std::uint64_t event_count_ = 0;
   std::vector<std::unique_ptr<SimulatedCall>> calls_;
   std::uint32_t unfinished_ = 0;
-  std::set<std::string> broken_;  // sessions with a value that nobody can have told
+  // For each session, when it was found to have expired while the durable store still had it.
+  std::map<std::string, std::deque<TimePoint>> expiring_;
   std::vector<std::string> problems_;
   Counts counts_;
 };

@@ -1,5 +1,6 @@
-// A hundred seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full rings,
-// evicted caches and refused commits. A seed that fails is replayed with
+// Three hundred seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full
+// rings, evicted caches, refused commits, and a durable store that breaks. A seed that fails is
+// replayed with
 //   DSPOOL_SEED=<seed> sim_test --gtest_filter=Replay.*
 #include "tests/sim/simulation.h"
 
@@ -17,12 +18,14 @@ Options options_for(std::uint64_t seed) {
           .workers = static_cast<std::uint32_t>(1 + seed % 5),
           .sessions = static_cast<std::uint32_t>(3 + seed * 7 % 40),
           .max_in_flight = seed % 4 == 3 ? 4U : 1U,
-          .affinity = seed % 6 == 5 ? Affinity::kOff : Affinity::kHint};
+          .affinity = seed % 6 == 5 ? Affinity::kOff : Affinity::kHint,
+          .ttl = std::chrono::milliseconds(seed % 3 == 0 ? 40 : 0),
+          .durable = seed % 5 < 3};
 }
 
-TEST(SimulationTest, AHundredSeedsKeepEveryPromise) {
+TEST(SimulationTest, ThreeHundredSeedsKeepEveryPromise) {
   Simulation::Counts all;
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     Simulation simulation(options_for(seed));
     const auto wrong = simulation.run();
     ASSERT_TRUE(wrong.empty()) << "replay: DSPOOL_SEED=" << seed
@@ -37,6 +40,12 @@ TEST(SimulationTest, AHundredSeedsKeepEveryPromise) {
     all.cancelled += counts.cancelled;
     all.again += counts.again;
     all.skipped += counts.skipped;
+    all.expired += counts.expired;
+    all.unknown += counts.unknown;
+    all.evicted += counts.evicted;
+    all.loaded += counts.loaded;
+    all.read += counts.read;
+    all.retried += counts.retried;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -47,6 +56,12 @@ TEST(SimulationTest, AHundredSeedsKeepEveryPromise) {
   EXPECT_GT(all.cancelled, 100U);
   EXPECT_GT(all.again, 100U);
   EXPECT_GT(all.skipped, 50U);
+  EXPECT_GT(all.expired, 100U);
+  EXPECT_GT(all.unknown, 50U);
+  EXPECT_GT(all.evicted, 100U);
+  EXPECT_GT(all.loaded, 100U);
+  EXPECT_GT(all.read, 1'000U);
+  EXPECT_GT(all.retried, 100U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {
@@ -63,7 +78,7 @@ TEST(Replay, Seed) {
   const char* seed = std::getenv("DSPOOL_SEED");
   if (seed == nullptr) GTEST_SKIP() << "set DSPOOL_SEED to the seed to replay";
   Simulation simulation(options_for(std::strtoull(seed, nullptr, 10)));
-  EXPECT_TRUE(simulation.run().empty());
+  EXPECT_EQ(fmt::format("{}", fmt::join(simulation.run(), "\n")), "");
 }
 
 }  // namespace

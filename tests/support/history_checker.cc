@@ -13,6 +13,7 @@ struct Call {
   std::string session;
   std::size_t arrival = 0;  // index of the event
   bool ended = false;
+  bool ended_ok = false;
   std::uint64_t committed = 0;  // the version it made; 0: none
 };
 
@@ -22,6 +23,7 @@ struct Attempt {
   std::uint64_t version = 0;  // that it must see
   bool running = false;
   std::string ended_as;
+  bool ended_before_call = false;
 };
 
 struct Session {
@@ -82,6 +84,7 @@ class Checker {
     if (call == nullptr) return;
     if (call->ended) return violated("the call ended a second time");
     call->ended = true;
+    call->ended_ok = event.detail == "ok";
     session_of(event).open_calls.erase(call->arrival);
     if (event.detail == "ok" && call->committed != 0 && event.version != call->committed) {
       violated("the call was answered at version ", event.version, " but committed version ",
@@ -104,7 +107,8 @@ class Checker {
                .session = event.session,
                .version = event.version,
                .running = true,
-               .ended_as = {}};
+               .ended_as = {},
+               .ended_before_call = false};
 
     Session& session = session_of(event);
     if (session.running != 0 && session.running != event.request) {
@@ -128,6 +132,7 @@ class Checker {
     if (!attempt.running) return violated("the attempt ended a second time");
     attempt.running = false;
     attempt.ended_as = event.detail;
+    attempt.ended_before_call = !calls_[attempt.call].ended;
     Session& session = session_of(event);
     if (session.running == event.request) session.running = 0;
   }
@@ -142,12 +147,17 @@ class Checker {
 
     Call* call = find_call(event);
     if (call == nullptr) return;
-    if (call->ended) violated("the call committed after it had ended");
+    const auto by = attempts_.find(event.request);
+    const bool was_written = by != attempts_.end() && by->second.ended_before_call;
+    if (call->ended && (call->ended_ok || (event.request != 0 && !was_written))) {
+      violated("the call committed after it had ended");
+    }
     if (call->committed != 0) {
       violated("the call committed a second time, after version ", call->committed);
     }
     call->committed = event.version;
 
+    if (event.request == 0) return;  // the engine's own
     const auto found = attempts_.find(event.request);
     if (found == attempts_.end()) return violated("a commit came from an attempt never sent");
     const Attempt& attempt = found->second;

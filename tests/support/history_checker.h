@@ -10,8 +10,11 @@
 //             attempts. A session ends while none of its attempts runs.
 //   versions  a session's commits are 1, 2, 3, …, anew after the session ended; an attempt is sent
 //             for the version that the session has.
-//   commits   at most one for each call, before the call ends; each belongs to an attempt sent for
-//             that call, session and the version before, and which did not end otherwise than "ok".
+//   commits   at most one for each call, and before the call is answered; each belongs to an
+//   attempt
+//             sent for that call, session and the version before, and which did not end otherwise
+//             than "ok" (request 0: the engine's own, without an attempt). A call that ended with
+//             an error may commit later: its change was being written.
 //
 // An anonymous call (no session named) is a session of its own.
 #pragma once

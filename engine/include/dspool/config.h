@@ -3,6 +3,8 @@
 // value may be stands in engine/api/config.cc, and in the error that refuses another one.
 //
 //   pool_size = 4
+//   [session]
+//   ttl = 3600000
 //   [worker]
 //   adapter = "dspool_worker.adapters.dspy:Dspy"
 //   python = "/usr/bin/python3"
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "dspool/error.h"
+#include "dspool/session.h"
 
 namespace dspool {
 
@@ -33,7 +36,8 @@ struct WorkerConfig {
   std::vector<std::string> python_path;     // put before PYTHONPATH
   std::uint32_t max_in_flight = 1;          // requests a worker runs at once, on threads; <= 256
   std::uint32_t pipeline = 8;               // requests in its ring where service is short; <= 64
-  std::uint32_t session_cache = 4096;       // sessions whose decoded fields a worker keeps
+  std::uint32_t session_cache = 4096;       // sessions whose fields a worker keeps, in at most
+  std::size_t session_cache_bytes = std::size_t{64} << 20;
   // Of each of its two rings: a power of two, at least kLeastRingBytes.
   std::size_t ring_bytes = std::size_t{1} << 20;
   // Of the memory, warm from the start, for what is longer than 64 KiB: one slab of the pool for
@@ -45,6 +49,26 @@ struct WorkerConfig {
   std::uint32_t spin_us = 20;  // how long each side of a channel looks before it sleeps; <= 1000
   std::chrono::milliseconds start_timeout{60'000};
   std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed
+};
+
+struct SessionConfig {
+  std::chrono::milliseconds ttl{300'000};  // from the last activity on; 0: they do not expire
+  std::size_t max_sessions = 10'000'000;   // in the pool
+  // Of one session's fields; not more than worker.max_payload_bytes, whatever stands here.
+  std::size_t max_bytes = std::size_t{256} << 20;
+  Durability durability = Durability::kMemory;  // of those that a call makes; kLocal: store.path
+};
+
+struct StoreConfig {
+  // The directory of the durable store, made where it is missing; empty: there is none. One engine
+  // at a time can have it.
+  std::string path;
+  // Of the shared memory for the fields of sessions. Where it is nearly used up, those of idle
+  // sessions move to the durable store until they are used.
+  std::size_t memory_limit = std::size_t{1} << 30;
+  // How long at most a commit waits for others, to be written and synced with them. Those that come
+  // while a write is under way go together anyhow.
+  std::chrono::milliseconds group_delay{0};
 };
 
 struct Config {
@@ -63,6 +87,8 @@ struct Config {
   std::function<void(LogLevel, std::string_view)> log_sink;
   // Where completions of `submit` run; by default on the reactor, where they must not block.
   std::function<void(std::function<void()>)> completion_executor;
+  SessionConfig session;
+  StoreConfig store;
   WorkerConfig worker;
 
   // The defaults of a mode: development and test pool_size 2; production pool_size = 2 x cores,

@@ -10,7 +10,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +22,7 @@
 #include "dspool/config.h"
 #include "dspool/error.h"
 #include "dspool/history.h"
+#include "dspool/session.h"
 #include "dspool/session_id.h"
 #include "dspool/stats.h"
 #include "dspool/value.h"
@@ -38,7 +42,10 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Executes `command` in the session `id`, which it creates on first use. Blocks until the
-  // answer is committed, or the deadline.
+  // answer is committed, or the deadline. A session that nobody has used for its ttl is gone: for
+  // an hour its calls end with session / "session_expired", unless it is created by name. All that
+  // use a session which the durable store cannot read end with session / "session_corrupted",
+  // until it is ended or replaced.
   Result<Answer> execute_in_session(std::string_view id, std::string_view command,
                                     const Value& args, const CallOptions& options = {});
 
@@ -67,14 +74,40 @@ class Engine {
   // Waits until `pool_size` workers are ready; false after `patience`.
   bool wait_until_ready(std::chrono::milliseconds patience);
 
-  // Sessions in the order of their ids, after `after`, at most `limit`.
-  [[nodiscard]] std::vector<std::string> list_sessions(std::string_view after = {},
-                                                       std::size_t limit = 1000) const;
-  // Errors: session / "session_not_found".
-  [[nodiscard]] Result<SessionInfo> get_session(std::string_view id) const;
+  // Creates the session `id` by name. That is needed only for a ttl of its own, and to begin one
+  // anew that has expired. Errors: session / "session_exists", "invalid_ttl", resource_error /
+  // "too_many_sessions"; where it replaces one, those of `end_session`.
+  Result<SessionInfo> create_session(std::string_view id, const SessionOptions& options = {});
+  // Uses the session, so that it lives on. Errors: session / "session_not_found",
+  // "session_expired".
+  Result<void> touch_session(std::string_view id);
+  // Sessions in the order of their ids, those that begin with `prefix` after `after`, at most
+  // `limit`.
+  [[nodiscard]] Result<std::vector<std::string>> list_sessions(std::string_view after = {},
+                                                               std::size_t limit = 1000,
+                                                               std::string_view prefix = {}) const;
+  // Errors: session / "session_not_found", "session_expired".
+  [[nodiscard]] Result<SessionInfo> get_session(std::string_view id);
   // Ends the session after the calls that arrived before: its state is gone, its id is free.
   // Errors: session / "session_not_found", timeout.
   Result<void> end_session(std::string_view id, const CallOptions& options = {});
+
+  // A session's state without a worker. Both take their turn in its queue, and end as calls do; the
+  // answer has the session's version.
+  // A map of the fields that are there, of `keys` or all. Errors also: "session_not_found",
+  // resource_error / "no_memory_for_fields".
+  Result<Answer> read_fields(std::string_view id, const std::vector<std::string>& keys,
+                             const CallOptions& options = {});
+  Result<Answer> read_fields(std::string_view id, const CallOptions& options = {});
+  // One commit, of all or nothing. With `if_version` only on that version. Errors also: session /
+  // "version_conflict", "invalid_append", "invalid_update".
+  Result<Answer> update_fields(std::string_view id, const FieldUpdate& update,
+                               std::optional<std::uint64_t> if_version = {},
+                               const CallOptions& options = {});
+
+  // Copies the durable store, as it is at one moment, to a directory that does not exist yet; an
+  // engine can be started on it. Errors: "no_store", "backup_failed".
+  Result<void> backup(const std::filesystem::path& to);
 
  private:
   class Parts;

@@ -17,7 +17,7 @@ enum class EventKind : std::uint8_t {
   kCommit,        // call, session, request, version it made
   kWorkerReady,   // worker, epoch
   kWorkerLost,    // worker, epoch, detail: how it ended, where that is known so early
-  kSessionEnded,  // session
+  kSessionEnded,  // session, version it had, detail: what ended it, as to_string(SessionEnd)
 };
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;
 

@@ -32,6 +32,12 @@ struct Stats {
   std::uint64_t workers_lost = 0;  // deaths that were not asked for
   std::uint64_t late_answers = 0;  // thrown away: their call had ended
   std::uint64_t violations = 0;    // channels dropped for what stood in them
+  std::uint64_t expired_sessions = 0;
+  std::uint64_t evicted_sessions = 0;  // whose fields left shared memory for the durable store
+  std::uint64_t loaded_sessions = 0;   // whose fields came back from it
+  std::uint64_t store_writes = 0;      // to the durable store, each of a group of commits
+  std::uint64_t store_failures = 0;
+  std::uint64_t store_retries = 0;  // ends of sessions that had to be written again
   double response_time_p50_ms = 0;
   double response_time_p99_ms = 0;
 };
@@ -57,19 +63,6 @@ struct Health {
   std::vector<std::string> reasons;  // empty when healthy
   std::vector<WorkerHealth> workers;
   Stats stats;
-};
-
-struct SessionInfo {
-  std::string id;
-  std::uint64_t version = 0;
-  std::size_t fields = 0;
-  std::size_t bytes = 0;         // of its encoded fields, keys included
-  std::uint64_t operations = 0;  // calls that ended with an answer
-  std::uint32_t waiting = 0;     // calls in its queue, the running one not counted
-  bool running = false;
-  std::string warm_worker;  // where its fields are warm; empty: nowhere
-  std::chrono::milliseconds age{0};
-  std::chrono::milliseconds idle{0};
 };
 
 }  // namespace dspool

@@ -12,6 +12,13 @@ def encode(value: Any, /) -> bytes:
 def decode(encoded: bytes, /) -> Any:
     """The value of a FlexBuffer that the engine has verified."""
 
+def commit(session: SessionState, /) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    """What was changed in a session that a test made, as a worker would tell the engine: puts,
+    deletes, appends. Ends the command; the next one finds the session warm."""
+
+def roll_back(session: SessionState, /) -> None:
+    """Ends a command on a session that a test made as if it had raised."""
+
 class SessionState:
     """A session's fields: a mapping that notices changes."""
 
@@ -21,6 +28,7 @@ class SessionState:
     @property
     def deadline_ns(self) -> int: ...
     def get(self, key: str, default: Any = ..., /) -> Any: ...
+    def clear(self) -> None: ...
     def __getitem__(self, key: str, /) -> Any: ...
     def __setitem__(self, key: str, value: Any, /) -> None: ...
     def __delitem__(self, key: str, /) -> None: ...
@@ -35,6 +43,8 @@ class Hello:
     def max_in_flight(self) -> int: ...
     @property
     def session_cache(self) -> int: ...
+    @property
+    def session_cache_bytes(self) -> int: ...
 
 class Channel:
     """The worker's end of its channel."""

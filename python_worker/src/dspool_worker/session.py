@@ -17,8 +17,16 @@ class Session(SessionState, MutableMapping[str, Any]):
     when it raises, nothing is. In an anonymous call (`session.id == ""`) the mapping begins empty
     and nothing is kept.
 
-    Values are the session's own: a list read from it is not the list that was put there, dicts come
-    back sorted by key, and tuples as lists. Objects read in one command mean nothing to the next,
+    What is read is read from where the engine keeps it, when it is first used: fields that a
+    command does not touch cost next to nothing. Of a list or a text that has only grown, only what
+    was added is sent. Written as one expression, `session["turns"].append(turn)`, `.extend(...)`,
+    `+= [...]`, adding to a list costs the same however long it is; once the list is kept in a
+    variable or passed on, or an item that can be changed in place was looked at, it is compared
+    with what it was before, item by item, when the command ends.
+
+    Values are the session's own: a list read from it is not the list that was put there (it is a
+    subclass of `list`, whose copies are plain lists), dicts come back sorted by key, and tuples as
+    lists. Keys are iterated in sorted order. Objects read in one command mean nothing to the next,
     and the session itself cannot be used once its command has ended.
 
     For tests, `Session("name", {"key": value})` makes one.

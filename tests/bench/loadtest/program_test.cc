@@ -77,6 +77,17 @@ TEST_F(ProgramTest, PutsOneJsonObjectOnStandardOutputAndNothingElse) {
   EXPECT_THAT(ran.err, IsEmpty());
 }
 
+TEST_F(ProgramTest, SaysNothingMoreWhereItHasOneCore) {
+  const Ran ran = run(R"(
+    allowed=$(taskset -cp $$)
+    allowed=${allowed##*: }
+    taskset -cp ${allowed%%[,-]*} $$ >pinned
+    dspool loadtest --workers 1 --sessions 2 --ops 3 --max-retries 1 --json)");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("\"successes\":6,\"total_operations\":6"));
+  EXPECT_THAT(ran.err, IsEmpty());
+}
+
 TEST_F(ProgramTest, SaysSoWhereTheProofIsIncomplete) {
   const Ran ran =
       run("dspool loadtest --adapter half_adapters:NoRead --command increment --workers 1 "

@@ -48,6 +48,15 @@ TEST(ConfigTest, ReadsEveryKey) {
     queue_limit = 100
     history_events = 1000
     log_level = "debug"
+    [session]
+    ttl = 0
+    max_sessions = 1
+    max_bytes = 65536
+    durability = "local"
+    [store]
+    path = "state"
+    memory_limit = 4194304
+    group_delay = 2
     [worker]
     adapter = "package.module:Class"
     python = "/opt/python/bin/python3"
@@ -55,6 +64,7 @@ TEST(ConfigTest, ReadsEveryKey) {
     max_in_flight = 256
     pipeline = 64
     session_cache = 1
+    session_cache_bytes = 131072
     ring_bytes = 524288
     slab_bytes = 0
     max_payload_bytes = 65536
@@ -66,9 +76,12 @@ TEST(ConfigTest, ReadsEveryKey) {
   // A member that is added does not compile here until it has been made a key as well.
   const auto& [pooling_enabled, pool_mode, pool_size, overflow, checkout_timeout, operation_timeout,
                affinity, session_queue_limit, queue_limit, history_events, log_level, log_sink,
-               completion_executor, worker] = config;
-  const auto& [adapter, python, python_path, max_in_flight, pipeline, session_cache, ring_bytes,
-               slab_bytes, max_payload_bytes, spin_us, start_timeout, cancel_grace] = worker;
+               completion_executor, session, store, worker] = config;
+  const auto& [ttl, max_sessions, max_bytes, durability] = session;
+  const auto& [path, memory_limit, group_delay] = store;
+  const auto& [adapter, python, python_path, max_in_flight, pipeline, session_cache,
+               session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
+               start_timeout, cancel_grace] = worker;
   EXPECT_FALSE(pooling_enabled);
   EXPECT_EQ(pool_mode, PoolMode::kTest);
   EXPECT_EQ(pool_size, 7);
@@ -80,6 +93,14 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(queue_limit, 100);
   EXPECT_EQ(history_events, 1000);
   EXPECT_EQ(log_level, LogLevel::kDebug);
+  EXPECT_EQ(ttl, milliseconds(0));
+  EXPECT_EQ(max_sessions, 1);
+  EXPECT_EQ(max_bytes, 65'536);
+  EXPECT_EQ(durability, Durability::kLocal);
+  EXPECT_EQ(path, "state");
+  EXPECT_EQ(memory_limit, 4'194'304);
+  EXPECT_EQ(group_delay, milliseconds(2));
+  EXPECT_EQ(session_cache_bytes, 131'072);
   EXPECT_EQ(adapter, "package.module:Class");
   EXPECT_EQ(python, "/opt/python/bin/python3");
   EXPECT_EQ(python_path, (std::vector<std::string>{"/a", "b c"}));

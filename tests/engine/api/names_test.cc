@@ -5,6 +5,7 @@
 #include <string>
 
 #include "dspool/history.h"
+#include "dspool/session.h"
 #include "dspool/session_id.h"
 #include "dspool/stats.h"
 #include "dspool/value.h"
@@ -22,6 +23,13 @@ TEST(StatusNamesTest, AreLowerCaseWords) {
   EXPECT_EQ(to_string(WorkerStatus::kSilent), "silent");
   EXPECT_EQ(to_string(WorkerStatus::kDraining), "draining");
   EXPECT_EQ(to_string(WorkerStatus::kDead), "dead");
+}
+
+TEST(SessionEndTest, EndsHaveNames) {
+  EXPECT_EQ(to_string(SessionEnd::kAsked), "asked");
+  EXPECT_EQ(to_string(SessionEnd::kExpired), "expired");
+  EXPECT_EQ(to_string(SessionEnd::kTemporary), "temporary");
+  EXPECT_EQ(to_string(SessionEnd::kStopped), "stopped");
 }
 
 TEST(EventTest, KindsHaveNames) {

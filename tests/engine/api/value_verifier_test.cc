@@ -197,6 +197,27 @@ TEST(HostileValueTest, ThatWouldNeverEndIsRefused) {
   EXPECT_TRUE(Value::from_bytes(doubled(8)));
 }
 
+// Among others it is refused just as it is alone, however much they may visit together.
+TEST(HostileValueTest, ThatExpandsTooFarAloneIsRefusedAmongOthersToo) {
+  const auto doubled = encoded([](flexbuffers::Builder& builder) {
+    builder.Vector([&] { builder.Int(1); });
+    for (int i = 0; i < 20; ++i) {
+      builder.ReuseValue(builder.LastValue());
+      builder.EndVector(0, false, false);
+    }
+  });
+  ASSERT_FALSE(Value::from_bytes(doubled));
+  std::size_t expansion_left_bytes = std::size_t{1} << 30;
+  EXPECT_FALSE(verify_value(doubled, expansion_left_bytes));
+
+  const Value text = Value::of(std::string(1'000, 'x'));
+  expansion_left_bytes = 2'500;
+  EXPECT_TRUE(verify_value(text.bytes(), expansion_left_bytes));
+  EXPECT_EQ(expansion_left_bytes, 1'500U);
+  EXPECT_TRUE(verify_value(text.bytes(), expansion_left_bytes));
+  EXPECT_FALSE(verify_value(text.bytes(), expansion_left_bytes));
+}
+
 TEST(HostileValueTest, WhoseTextWouldFillTheMemoryIsRefused) {
   expect_refused(encoded(
       [](flexbuffers::Builder& builder) {

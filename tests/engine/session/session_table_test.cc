@@ -8,6 +8,7 @@
 #include <barrier>
 #include <cstdint>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -31,6 +32,8 @@ class Named {
   Named& operator=(const Named&) = delete;
 
   [[nodiscard]] std::string_view id() const noexcept { return id_; }
+
+  SessionIndexHook index_hook;
 
  private:
   friend void intrusive_retain(Named* named) noexcept {
@@ -206,6 +209,57 @@ TEST_F(SessionTableTest, StaysConsistentUnderConcurrentChanges) {
   EXPECT_EQ(created - erased, static_cast<int>(table_.size()));
   EXPECT_EQ(alive_, static_cast<int>(table_.size()));
   for (const std::string& id : ids) EXPECT_TRUE(table_.find(id)) << id;
+}
+
+// A page's last session may be gone when the next page is asked for.
+TEST_F(SessionTableTest, AListingGoesOnAfterAnIdThatHasEnded) {
+  fill({"a-1", "a-2", "a-3", "a-4", "b"});
+  const std::vector<std::string> page = table_.list("", 2, "a-");
+  ASSERT_THAT(page, ElementsAre("a-1", "a-2"));
+  table_.erase(*table_.find("a-2"));
+  table_.erase(*table_.find("a-3"));
+  EXPECT_THAT(table_.list(page.back(), 2, "a-"), ElementsAre("a-4"));
+}
+
+// While threads create and erase others, whatever is there throughout is listed once each time.
+// Ids that come and go lie between those that stay, so pages begin and end at them.
+TEST_F(SessionTableTest, AListingMissesNothingThatStaysAndRepeatsNothing) {
+  constexpr int kThreads = 3;
+  constexpr int kStaying = 100;
+  constexpr int kListings = 200;
+  constexpr std::size_t kPage = 7;
+  const std::uint64_t seed = test::test_seed();
+  std::set<std::string> staying;
+  for (int i = 0; i < kStaying; ++i) staying.insert("chat-" + std::to_string(i) + "-stays");
+  for (const std::string& id : staying) find_or_create(id);
+  fill({"bot", "chas", "chau"});
+  std::atomic<bool> done{false};
+  std::atomic<int> changes{0};
+  const auto change = [&](std::uint64_t number) {
+    std::mt19937_64 random(seed + number);
+    while (!done) {
+      const std::string id = "chat-" + std::to_string(random() % kStaying);
+      const auto [made, is_new] = find_or_create(id);
+      if (random() % 2 == 0) changes += table_.erase(*made) ? 1 : 0;
+    }
+  };
+  std::vector<std::jthread> threads;
+  threads.reserve(kThreads);
+  for (std::uint64_t i = 0; i < kThreads; ++i) threads.emplace_back(change, i);
+  while (changes == 0) std::this_thread::yield();
+  for (int listing = 0; listing < kListings; ++listing) {
+    std::vector<std::string> ids;
+    for (;;) {
+      const auto page = table_.list(ids.empty() ? "" : ids.back(), kPage, "chat-");
+      EXPECT_LE(page.size(), kPage);
+      ids.insert(ids.end(), page.begin(), page.end());
+      if (page.size() < kPage) break;
+    }
+    EXPECT_TRUE(std::ranges::is_sorted(ids, std::ranges::less_equal())) << "or repeats one";
+    EXPECT_TRUE(std::ranges::all_of(ids, [](const auto& id) { return id.starts_with("chat-"); }));
+    EXPECT_TRUE(std::ranges::includes(ids, staying)) << "one that stays is missing";
+  }
+  done = true;
 }
 
 // All threads want the same new id at once, again and again, and whoever makes it gives way to the

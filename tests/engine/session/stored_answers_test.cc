@@ -8,9 +8,9 @@
 namespace dspool::session {
 namespace {
 
-constexpr TimePoint kStart{std::chrono::hours(1)};
+constexpr TimePoint kBegin{std::chrono::hours(1)};
 
-StoredAnswer answer(std::string key, std::uint64_t version, TimePoint stored = kStart,
+StoredAnswer answer(std::string key, std::uint64_t version, TimePoint stored = kBegin,
                     std::size_t bytes = 1) {
   return {.key = std::move(key),
           .asked = {},
@@ -23,15 +23,15 @@ TEST(StoredAnswersTest, FindsAnAnswerByItsKey) {
   StoredAnswers answers;
   answers.store(answer("a", 1));
   answers.store(answer("b", 2));
-  ASSERT_NE(answers.find("a", kStart), nullptr);
-  EXPECT_EQ(answers.find("a", kStart)->version, 1U);
-  EXPECT_EQ(answers.find("c", kStart), nullptr);
+  ASSERT_NE(answers.find("a", kBegin), nullptr);
+  EXPECT_EQ(answers.find("a", kBegin)->version, 1U);
+  EXPECT_EQ(answers.find("c", kBegin), nullptr);
 }
 
 TEST(StoredAnswersTest, ForgetsAnAnswerAfterItsLifetime) {
   StoredAnswers answers;
   answers.store(answer("a", 1));
-  const TimePoint end = kStart + StoredAnswers::kLifetime;
+  const TimePoint end = kBegin + StoredAnswers::kLifetime;
   EXPECT_NE(answers.find("a", end - std::chrono::nanoseconds(1)), nullptr);
   EXPECT_EQ(answers.find("a", end), nullptr);
   answers.store(answer("a", 2, end));
@@ -43,19 +43,19 @@ TEST(StoredAnswersTest, KeepsTheNewestOnes) {
   for (std::size_t i = 0; i <= StoredAnswers::kMostAnswers; ++i) {
     answers.store(answer(std::to_string(i), i));
   }
-  EXPECT_EQ(answers.find("0", kStart), nullptr);
-  EXPECT_NE(answers.find("1", kStart), nullptr);
+  EXPECT_EQ(answers.find("0", kBegin), nullptr);
+  EXPECT_NE(answers.find("1", kBegin), nullptr);
 }
 
 TEST(StoredAnswersTest, IsBoundedInBytes) {
   constexpr std::size_t kThird = StoredAnswers::kMostBytes / 3;
   StoredAnswers answers;
-  for (const char* key : {"a", "b", "c", "d"}) answers.store(answer(key, 1, kStart, kThird));
-  EXPECT_EQ(answers.find("a", kStart), nullptr);
-  EXPECT_EQ(answers.find("b", kStart), nullptr) << "keys count, too";
-  EXPECT_NE(answers.find("c", kStart), nullptr);
-  answers.store(answer("e", 1, kStart, StoredAnswers::kMostBytes));
-  EXPECT_EQ(answers.find("e", kStart), nullptr);
+  for (const char* key : {"a", "b", "c", "d"}) answers.store(answer(key, 1, kBegin, kThird));
+  EXPECT_EQ(answers.find("a", kBegin), nullptr);
+  EXPECT_EQ(answers.find("b", kBegin), nullptr) << "keys count, too";
+  EXPECT_NE(answers.find("c", kBegin), nullptr);
+  answers.store(answer("e", 1, kBegin, StoredAnswers::kMostBytes));
+  EXPECT_EQ(answers.find("e", kBegin), nullptr);
 }
 
 TEST(FingerprintTest, TellsCommandsAndArgumentsApart) {

@@ -4,11 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dspool/value.h"
+#include "ipc/state_segment_view.h"
+#include "ipc/value_sequence.h"
 #include "schemas/envelope_generated.h"
 #include "tests/support/seed.h"
 
@@ -136,6 +140,88 @@ TEST(DecodeResponseTest, RefusesFieldsThatExpandTooFarTogether) {
   EXPECT_EQ(violation_of({"a"}, {}, Value::of(std::string(4'000, 'x'))), "");
 }
 
+// The store reads each value alone: one that only passes beside a long one would be lost there.
+TEST(DecodeResponseTest, RefusesAFieldThatCouldNotBeReadWithoutTheOthers) {
+  flexbuffers::Builder builder;
+  builder.Vector([&] { builder.Int(1); });
+  for (int times = 0; times < 20; ++times) {
+    builder.ReuseValue(builder.LastValue());
+    builder.EndVector(0, false, false);
+  }
+  builder.Finish();
+  const Value field = Value::from_verified(builder.GetBuffer());
+  Outcome outcome;
+  const auto decoded = decode_response(
+      response_with(Value::of(std::string(std::size_t{4} << 20, 'x')), field), kEpoch, outcome);
+  ASSERT_FALSE(decoded);
+  EXPECT_THAT(decoded.error(), HasSubstr("a field that does not verify"));
+}
+
+// ---- appends ----
+
+using Fields = std::vector<std::pair<std::string, Value>>;
+
+std::vector<std::byte> response_with(const Fields& puts, const Fields& appends,
+                                     const std::vector<std::string>& deletes) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto add = [&builder](const Fields& fields) {
+    std::vector<flatbuffers::Offset<wire::Field>> added;
+    for (const auto& [key, value] : fields) {
+      builder.ForceVectorAlignment(value.bytes().size(), 1, 8);
+      const auto bytes = builder.CreateVector(value.bytes().data(), value.bytes().size());
+      added.push_back(wire::CreateField(builder, builder.CreateString(key), bytes));
+    }
+    return builder.CreateVector(added);
+  };
+  const auto all_puts = add(puts);
+  const auto all_appends = add(appends);
+  const auto delta =
+      wire::CreateDelta(builder, all_puts, builder.CreateVectorOfStrings(deletes), all_appends);
+  const auto result = builder.CreateVector(Value().bytes().data(), Value().bytes().size());
+  builder.Finish(wire::CreateResponse(builder, kEpoch, 1, wire::Status::ok, result, delta, 0, 1,
+                                      /*not_kept=*/true));
+  const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {body.begin(), body.end()};
+}
+
+TEST(DecodeResponseTest, GivesAppends) {
+  const auto body = response_with({{"a", Value::of(1)}},
+                                  {{"d", Value::list({1, 2})}, {"c", Value::of("more")}}, {"b"});
+  Outcome outcome;
+  ASSERT_TRUE(decode_response(body, kEpoch, outcome));
+  ASSERT_EQ(outcome.delta.appends.size(), 2U);
+  EXPECT_EQ(outcome.delta.appends[0].key, "c");
+  EXPECT_EQ(outcome.delta.appends[1].key, "d");
+  EXPECT_TRUE(outcome.not_kept);
+}
+
+TEST(DecodeResponseTest, AListOfNumbersCanBeAppended) {
+  flexbuffers::Builder builder;
+  const std::vector<std::int64_t> numbers{1, 2, 3};
+  builder.Vector(numbers.data(), numbers.size());
+  builder.Finish();
+  Outcome outcome;
+  EXPECT_TRUE(decode_response(
+      response_with({}, {{"a", Value::from_bytes(builder.GetBuffer()).value()}}, {}), kEpoch,
+      outcome));
+}
+
+TEST(DecodeResponseTest, RefusesWhatCannotBeAppended) {
+  const Value list = Value::list({1});
+  const auto violation = [](const Fields& puts, const Fields& appends,
+                            const std::vector<std::string>& deletes) {
+    Outcome outcome;
+    const auto decoded = decode_response(response_with(puts, appends, deletes), kEpoch, outcome);
+    return decoded ? "" : decoded.error();
+  };
+  EXPECT_EQ(violation({}, {{"a", list}}, {}), "");
+  EXPECT_THAT(violation({}, {{"a", Value::of(1)}}, {}), HasSubstr("no list and no text"));
+  EXPECT_THAT(violation({}, {{"a", Value{{"k", 1}}}}, {}), HasSubstr("no list and no text"));
+  EXPECT_THAT(violation({}, {{"a", list}, {"b", list}, {"a", list}}, {}), HasSubstr("twice"));
+  EXPECT_THAT(violation({{"a", list}}, {{"a", list}}, {}), HasSubstr("appends to a key"));
+  EXPECT_THAT(violation({}, {{"a", list}}, {"a"}), HasSubstr("appends to a key"));
+}
+
 // Whatever is accepted can be read to its end; sanitizers watch.
 TEST(DecodeResponseTest, SurvivesBytesThatWereFlipped) {
   std::minstd_rand random(static_cast<std::uint32_t>(test::test_seed()));
@@ -157,29 +243,94 @@ TEST(DecodeResponseTest, SurvivesBytesThatWereFlipped) {
   }
 }
 
-TEST(RequestEncoderTest, CarriesTheFieldsOnlyWhenAsked) {
-  session::Record record;
+// ---- requests ----
+
+class RequestEncoderTest : public testing::Test {
+ protected:
+  void commit(session::Delta delta) {
+    auto staged = record_.stage(delta, segment_, 0);
+    ASSERT_TRUE(staged);
+    record_.apply(delta, *std::move(staged), 99);
+  }
+  void put(std::string_view key, const Value& value) {
+    session::Delta delta;
+    delta.puts.push_back({.key = key, .value = value.bytes()});
+    commit(std::move(delta));
+  }
+  void append(std::string_view key, const Value& value) {
+    session::Delta delta;
+    delta.appends.push_back({.key = key, .value = value.bytes()});
+    commit(std::move(delta));
+  }
+  const wire::Request* encode(bool hydrate) {
+    const Value args{{"by", 1}};
+    if (hydrate) encoder_.refer_to(record_);
+    const auto body = encoder_.encode({.request_id = 1,
+                                       .command = "increment",
+                                       .args = args.bytes(),
+                                       .session = "a",
+                                       .attempt = 1,
+                                       .state = &record_,
+                                       .hydrate = hydrate});
+    return flatbuffers::GetRoot<wire::Request>(body.data());
+  }
+  std::span<const std::byte> read(const wire::Piece& piece) {
+    for (std::uint32_t i = 0; i < segment_.extents(); ++i) {
+      EXPECT_TRUE(view_.add(i, segment_.descriptor(i)));
+    }
+    return view_.bytes({.at = piece.at(), .extent = piece.extent()}, piece.bytes()).value();
+  }
+
+  ipc::StateSegment segment_{std::size_t{16} << 20};
+  ipc::StateSegmentView view_;
+  session::Record record_;
+  RequestEncoder encoder_;
+};
+
+TEST_F(RequestEncoderTest, CarriesReferencesToTheFieldsOnlyWhenAsked) {
   const Value seven = Value::of(7);
-  session::Delta delta;
-  delta.puts.push_back({.key = "value", .value = seven.bytes()});
-  record.apply(delta, 99);
-  const Value args{{"by", 1}};
-  Request request{.request_id = 1,
-                  .command = "increment",
-                  .args = args.bytes(),
-                  .session = "a",
-                  .attempt = 1,
-                  .state = &record};
-  RequestEncoder encoder;
-  const auto* warm = flatbuffers::GetRoot<wire::Request>(encoder.encode(request).data());
-  EXPECT_EQ(warm->version(), 1U);
+  const Value eight = Value::of(8);
+  put("value", seven);
+  put("zero", eight);
+  const auto* warm = encode(false);
+  EXPECT_EQ(warm->version(), 2U);
   EXPECT_EQ(warm->state_id(), 99U);
   EXPECT_EQ(warm->state(), nullptr);
-  request.hydrate = true;
-  const auto* cold = flatbuffers::GetRoot<wire::Request>(encoder.encode(request).data());
+  const auto* cold = encode(true);
   ASSERT_NE(cold->state(), nullptr);
-  ASSERT_EQ(cold->state()->fields()->size(), 1U);
-  EXPECT_EQ(cold->state()->fields()->Get(0)->key()->str(), "value");
+  EXPECT_EQ(cold->state()->keys()->str(), "valuezero");
+  const auto& fields = *cold->state()->fields();
+  const auto& pieces = *cold->state()->pieces();
+  ASSERT_EQ(fields.size(), 2U);
+  EXPECT_EQ(fields.Get(0)->key_end(), 5U);
+  EXPECT_EQ(fields.Get(0)->pieces_end(), 1U);
+  EXPECT_EQ(fields.Get(1)->key_end(), 9U);
+  EXPECT_EQ(fields.Get(1)->pieces_end(), 2U);
+  ASSERT_EQ(pieces.size(), 2U);
+  EXPECT_TRUE(std::ranges::equal(read(*pieces.Get(0)), std::as_bytes(seven.bytes())));
+  EXPECT_TRUE(std::ranges::equal(read(*pieces.Get(1)), std::as_bytes(eight.bytes())));
+}
+
+TEST_F(RequestEncoderTest, RefersToWhatWasAppendedInItsOrder) {
+  put("list", Value::list({1}));
+  append("list", Value::list({2}));
+  append("list", Value::list({std::string(2'000, 'x')}));  // needs another chunk
+  const auto& pieces = *encode(true)->state()->pieces();
+  ASSERT_EQ(pieces.size(), 3U);
+  const Value two = Value::list({2});
+  ipc::ValueSequence values(read(*pieces.Get(1)));
+  EXPECT_TRUE(std::ranges::equal(values.next().value(), std::as_bytes(two.bytes())));
+  EXPECT_FALSE(values.next());
+  EXPECT_FALSE(values.is_damaged());
+}
+
+TEST_F(RequestEncoderTest, ForeseesHowMuchTheReferencesTake) {
+  for (int i = 0; i < 50; ++i) {
+    put("key-" + std::string(static_cast<std::size_t>(i), 'k'), Value::list({1}));
+    append("key-", Value::list({std::string(2'000, 'x')}));
+    encoder_.refer_to(record_);
+    EXPECT_LE(encoder_.encode_state().size(), encoder_.state_bytes());
+  }
 }
 
 }  // namespace

@@ -40,6 +40,13 @@ class Commands(Adapter):
         session.setdefault(key, []).append(value)
         return len(session[key])
 
+    def append_and_raise(self, session: Session, /, key: str, value: Any) -> None:
+        session[key].append(value)
+        raise ValueError("no such thing")
+
+    def grow_text(self, session: Session, /, key: str, by: str) -> None:
+        session[key] += by
+
     def change_back(self, session: Session, /, key: str) -> None:
         value = session[key]
         session[key] = 0

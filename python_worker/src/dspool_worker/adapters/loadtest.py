@@ -36,6 +36,14 @@ class LoadTest(Adapter):
         """What `increment` told last."""
         return {"value": session.get("value", 0), "session": session.id}
 
+    def append(self, session: Session, /, item: str) -> None:
+        """Adds to the session's history, a list that must be there."""
+        session["history"].append(item)
+
+    def length(self, session: Session, /, key: str | None = None) -> int:
+        """How long a field of the session is, or all of them are; they are read for that."""
+        return sum(map(len, session.values())) if key is None else len(session[key])
+
     @with_views
     def measure(self, session: Session, /, payload: memoryview) -> int:
         """How many bytes a payload has, which nobody reads."""

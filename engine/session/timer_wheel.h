@@ -1,8 +1,9 @@
 // Deadlines by the hundred thousand: arming and disarming a timer costs a few nanoseconds,
 // whatever else is armed, and allocates nothing.
 //
-// A hashed wheel: kSlots lists of intrusive timers, one for each millisecond of a round. A timer
-// further ahead than a round lies in its slot and is passed over until its round comes. A bitmap
+// A hashed wheel: kSlots lists of intrusive timers, one for each tick of a round. A timer further
+// ahead than a round lies in its slot and is passed over until its round comes: a tick should be
+// long enough that few are. A bitmap
 // of two levels finds the next slot that is not empty.
 //
 // Invariants
@@ -27,9 +28,9 @@
 #include <limits>
 #include <optional>
 
-namespace dspool::dispatch {
+#include "engine/session/time_point.h"
 
-using TimePoint = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+namespace dspool::session {
 
 // One alarm of one owner, usually a member of it. `kind` tells an owner's timers apart, and owners
 // of different types; the wheel does not look at either.
@@ -59,10 +60,13 @@ class Timer {
 
 class TimerWheel {
  public:
-  static constexpr std::chrono::nanoseconds kTick = std::chrono::milliseconds(1);
   static constexpr std::size_t kSlots = 4096;
 
-  explicit TimerWheel(TimePoint start) noexcept : start_(start) {}
+  // `tick`, above 0: how exactly timers fire.
+  TimerWheel(TimePoint start, std::chrono::nanoseconds tick) noexcept
+      : start_(start), tick_length_(tick) {}
+  // Disarms what is armed.
+  ~TimerWheel();
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
@@ -103,7 +107,8 @@ class TimerWheel {
   void unlink(Timer& timer) noexcept;
   void mark_if_empty(std::size_t slot) noexcept;
 
-  TimePoint start_;                  // tick 0
+  TimePoint start_;  // tick 0
+  std::chrono::nanoseconds tick_length_;
   std::uint64_t swept_to_ = 0;       // the tick that the last sweep, done or under way, is for
   std::uint64_t next_to_visit_ = 1;  // that sweep's next slot, as a tick
   std::uint64_t sweep_end_ = 0;      // its last; at most a round after its first
@@ -113,4 +118,4 @@ class TimerWheel {
   std::uint64_t occupied_words_ = 0;
 };
 
-}  // namespace dspool::dispatch
+}  // namespace dspool::session

@@ -1,4 +1,4 @@
-#include "engine/dispatch/timer_wheel.h"
+#include "engine/session/timer_wheel.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 
 #include "tests/support/seed.h"
 
-namespace dspool::dispatch {
+namespace dspool::session {
 namespace {
 
 using std::chrono::hours;
@@ -64,7 +64,7 @@ class TimerWheelTest : public testing::Test {
     return due ? std::optional(*due - kStart) : std::nullopt;
   }
 
-  TimerWheel wheel_{kStart};
+  TimerWheel wheel_{kStart, milliseconds(1)};
   std::deque<Timer> timers_;
   std::function<void(int)> on_fire_;
   bool more_ = false;
@@ -333,7 +333,7 @@ class Model {
   }
 
   std::mt19937_64 random_;
-  TimerWheel wheel_{kStart};
+  TimerWheel wheel_{kStart, milliseconds(1)};
   std::array<std::uint64_t, kTimers> ticks_{};  // when each must fire
   std::deque<Timer> timers_;
   TimePoint now_ = kStart;
@@ -345,4 +345,4 @@ TEST(TimerWheelModelTest, FiresWhatAPlainListOfTimersFires) {
 }
 
 }  // namespace
-}  // namespace dspool::dispatch
+}  // namespace dspool::session

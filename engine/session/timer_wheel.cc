@@ -1,16 +1,28 @@
-#include "engine/dispatch/timer_wheel.h"
+#include "engine/session/timer_wheel.h"
 
 #include <algorithm>
 #include <bit>
 #include <utility>
 
-namespace dspool::dispatch {
+namespace dspool::session {
+
+TimerWheel::~TimerWheel() {
+  const auto disarm_all = [](Timer*& first) {
+    while (first != nullptr) {
+      Timer& timer = *std::exchange(first, first->next_);
+      timer.link_ = nullptr;
+    }
+  };
+  std::ranges::for_each(slots_, disarm_all);
+  disarm_all(visiting_);
+}
 
 void TimerWheel::arm(Timer& timer, TimePoint due) noexcept {
   if (timer.armed()) unlink(timer);
   std::uint64_t tick = 0;
   if (due > start_) {  // rounded up
-    tick = static_cast<std::uint64_t>((due - start_ - std::chrono::nanoseconds(1)) / kTick) + 1;
+    tick =
+        static_cast<std::uint64_t>((due - start_ - std::chrono::nanoseconds(1)) / tick_length_) + 1;
   }
   timer.tick_ = std::max(tick, swept_to_ + 1);  // I3
   link(timer);
@@ -24,11 +36,11 @@ std::optional<TimePoint> TimerWheel::next_due_hint(TimePoint now) const noexcept
   if (sweeping()) return now;
   const auto tick = next_occupied(swept_to_ + 1);
   if (!tick) return std::nullopt;
-  return std::max(now, start_ + static_cast<std::int64_t>(*tick) * kTick);
+  return std::max(now, start_ + static_cast<std::int64_t>(*tick) * tick_length_);
 }
 
 std::uint64_t TimerWheel::elapsed_ticks(TimePoint now) const noexcept {
-  return now > start_ ? static_cast<std::uint64_t>((now - start_) / kTick) : 0;
+  return now > start_ ? static_cast<std::uint64_t>((now - start_) / tick_length_) : 0;
 }
 
 Timer* TimerWheel::take_due(TimePoint now, std::size_t& work) noexcept {
@@ -105,4 +117,4 @@ void TimerWheel::mark_if_empty(std::size_t slot) noexcept {
   if (word == 0) occupied_words_ &= ~(std::uint64_t{1} << slot / kWordBits);
 }
 
-}  // namespace dspool::dispatch
+}  // namespace dspool::session

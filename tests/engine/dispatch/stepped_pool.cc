@@ -1,0 +1,122 @@
+#include "tests/engine/dispatch/stepped_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/dispatch/read_fields.h"
+#include "tests/support/make_delta.h"
+
+namespace dspool::dispatch {
+namespace {
+
+constexpr std::size_t kMostStateBytes = std::size_t{16} << 20;
+
+}  // namespace
+
+std::string SteppedCall::code() const {
+  if (times_ended != 1) return times_ended == 0 ? "under way" : "ended twice";
+  return *result ? "ok" : result->error().code;
+}
+
+SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size_t history_events)
+    : store_(kMostStateBytes, segment),
+      history_(history_events),
+      dispatcher_({},
+                  {.transport = *this,
+                   .store = store_,
+                   .archive = archive,
+                   .listener = *this,
+                   .sessions = sessions_,
+                   .tombstones = tombstones_,
+                   .metrics = metrics_,
+                   .history = history_},
+                  names_, 1, now_) {
+  dispatcher_.worker_ready(kWorker, 1, now_);
+}
+
+void SteppedPool::advance(std::chrono::milliseconds by) {
+  for (const TimePoint end = now_ + by; now_ < end;) {
+    now_ = std::min(end, now_ + std::chrono::milliseconds(1));
+    while (dispatcher_.advance(now_)) continue;
+  }
+}
+
+void SteppedPool::prepare(SteppedCall& call, std::string_view session, CallKind kind,
+                          std::chrono::milliseconds timeout) {
+  call.kind = kind;
+  call.command = "command";
+  call.args = &args_;
+  call.deadline = now_ + timeout;
+  call.all_keys = true;
+  call.terms = {.ttl = ttl, .durability = durability};
+  const auto make = [&] {
+    session::SessionRef made = session::make_session(session, now_, ttl);
+    made->durability = durability;
+    return made;
+  };
+  call.session = session.empty() ? make() : sessions_.find_or_create(session, make).first;
+}
+
+SteppedCall& SteppedPool::call(std::string_view session, CallKind kind,
+                               std::chrono::milliseconds timeout) {
+  SteppedCall& call = calls_.emplace_back();
+  do {
+    prepare(call, session, kind, timeout);
+  } while (!dispatcher_.arrive(call, now_));
+  return call;
+}
+
+Sent SteppedPool::send(std::uint32_t, const Request& request) {
+  received_.push_back({.request_id = request.request_id, .attempt = request.attempt});
+  return Sent::kSent;
+}
+
+void SteppedPool::answer(const Call& call, std::int64_t value) {
+  const auto found = std::ranges::find(received_, call.request_id, &Received::request_id);
+  ASSERT_NE(found, received_.end()) << "it was not sent";
+  const Received received = *found;
+  received_.erase(found);
+  answer(received, value);
+}
+
+void SteppedPool::answer_all() {
+  while (!received_.empty()) {
+    const Received received = received_.front();
+    received_.pop_front();
+    answer(received, 1);
+  }
+}
+
+void SteppedPool::answer(const Received& received, std::int64_t value) {
+  const Value put = Value::of(value);
+  Outcome outcome;
+  outcome.attempt = received.attempt;
+  outcome.delta = test::make_delta({{"value", put.bytes()}});
+  EXPECT_TRUE(dispatcher_.answered(kWorker, received.request_id, outcome, now_));
+}
+
+void SteppedPool::read(Call& call) {
+  Result<Value> fields = read_fields(call, [this] { return now_; });
+  dispatcher_.has_read(call, std::move(fields), now_);
+}
+
+void SteppedArchive::carry_out(SteppedPool& pool) {
+  ASSERT_FALSE(errands_.empty());
+  const std::unique_ptr<Errand> errand = std::move(errands_.front());
+  errands_.pop_front();
+  Errand* const only = errand.get();
+  if (only->kind == Errand::Kind::kLoad) {
+    runner_.load(*only);
+  } else {
+    ASSERT_TRUE(runner_.write({&only, 1}));
+  }
+  pool.dispatcher().archived(*only, pool.now());
+}
+
+void SteppedArchive::carry_out_all(SteppedPool& pool) {
+  while (!errands_.empty()) carry_out(pool);
+}
+
+}  // namespace dspool::dispatch

@@ -1,0 +1,120 @@
+// The engine's dispatcher with one worker, stepped by hand: the worker answers and the durable
+// store works when a test says so, and time stands still until it is moved.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dspool/history.h"
+#include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/errand_runner.h"
+#include "engine/store/memory_store.h"
+#include "engine/telemetry/event_history.h"
+#include "engine/telemetry/log.h"
+#include "engine/telemetry/metrics.h"
+#include "tests/support/fragile_store.h"
+
+namespace dspool::dispatch {
+
+struct SteppedCall : Call {
+  std::uint32_t times_ended = 0;
+  // The code of its error; "ok", "under way" and "ended twice" are none.
+  [[nodiscard]] std::string code() const;
+};
+
+class SteppedPool final : private Transport, private CallListener {
+ public:
+  // `archive` null: there is no durable store. Both outlive *this.
+  explicit SteppedPool(ipc::StateSegment& segment, Archive* archive = nullptr,
+                       std::size_t history_events = 1024);
+  ~SteppedPool() override = default;
+
+  [[nodiscard]] Dispatcher& dispatcher() noexcept { return dispatcher_; }
+  [[nodiscard]] TimePoint now() const noexcept { return now_; }
+  // Fires what is due by then.
+  void advance(std::chrono::milliseconds by);
+
+  // A call of a session, which is made where there is none, or anonymous where it has no name; it
+  // has arrived.
+  SteppedCall& call(std::string_view session, CallKind kind = CallKind::kExecute,
+                    std::chrono::milliseconds timeout = std::chrono::hours(1));
+  // The same, of a call that its owner keeps and lets arrive.
+  void prepare(SteppedCall& call, std::string_view session, CallKind kind = CallKind::kExecute,
+               std::chrono::milliseconds timeout = std::chrono::hours(1));
+  // The worker answers the call with a delta that puts `value` to the field "value".
+  void answer(const Call& call, std::int64_t value);
+  // It answers all that it was sent, also where nobody waits any more.
+  void answer_all();
+  // Calls whose turn to read fields has come.
+  [[nodiscard]] const std::vector<Call*>& turns() const noexcept { return turns_; }
+  // The call reads, and tells.
+  void read(Call& call);
+
+  [[nodiscard]] session::SessionTable& sessions() noexcept { return sessions_; }
+  [[nodiscard]] const session::Tombstones& tombstones() const noexcept { return tombstones_; }
+  [[nodiscard]] telemetry::Metrics& metrics() noexcept { return metrics_; }
+  [[nodiscard]] session::SessionRef session(std::string_view id) const {
+    return sessions_.find(id);
+  }
+  [[nodiscard]] History history() const { return history_.snapshot(); }
+
+  Durability durability = Durability::kMemory;  // of sessions that are made
+  std::chrono::milliseconds ttl{0};             // likewise
+
+ private:
+  static constexpr std::uint32_t kWorker = 0;
+
+  struct Received {
+    std::uint64_t request_id = 0;
+    std::uint32_t attempt = 0;
+  };
+
+  Sent send(std::uint32_t, const Request& request) override;
+  void cancel(std::uint32_t, std::uint64_t) override {}
+  void kill(std::uint32_t, std::string_view) override {}
+  void ended(Call& call) override { ++static_cast<SteppedCall&>(call).times_ended; }
+  void turn_came(Call& call) override { turns_.push_back(&call); }
+  void hand_off_due() override {}
+  void room_due() override {}
+  void answer(const Received& received, std::int64_t value);
+
+  const Value args_;
+  const std::array<std::string, 1> names_{"worker-0"};
+  TimePoint now_{std::chrono::hours(1)};
+  store::MemoryStore store_;
+  session::SessionTable sessions_;
+  session::Tombstones tombstones_;
+  telemetry::Metrics metrics_;
+  telemetry::EventHistory history_;
+  std::deque<SteppedCall> calls_;
+  std::deque<Received> received_;  // and not answered
+  std::vector<Call*> turns_;
+  Dispatcher dispatcher_;
+};
+
+// Errands that wait until a test carries them out.
+class SteppedArchive final : public Archive {
+ public:
+  explicit SteppedArchive(ipc::StateSegment& segment)
+      : runner_(store_, *store_.own(), segment, log_) {}
+
+  void start(std::unique_ptr<Errand> errand) override { errands_.push_back(std::move(errand)); }
+  [[nodiscard]] std::size_t under_way() const noexcept { return errands_.size(); }
+  // The oldest, on a store that is whole, and tells of it.
+  void carry_out(SteppedPool& pool);
+  void carry_out_all(SteppedPool& pool);
+  [[nodiscard]] const test::FragileStore& store() const noexcept { return store_; }
+
+ private:
+  test::FragileStore store_;
+  telemetry::Log log_{LogLevel::kOff};
+  ErrandRunner runner_;
+  std::deque<std::unique_ptr<Errand>> errands_;
+};
+
+}  // namespace dspool::dispatch
