@@ -40,7 +40,6 @@ Result<Memfd> Memfd::create(const char* name, std::size_t bytes) {
 Result<void> Memfd::seal(Seal seal) {
   int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
   if (seal == Seal::kSizeAndContent) seals |= F_SEAL_FUTURE_WRITE;
-  if (seal == Seal::kEverything) seals |= F_SEAL_WRITE;
   if (::fcntl(descriptor_.get(), F_ADD_SEALS, seals) != 0) {
     return system_fault("cannot seal shared memory", errno);
   }

@@ -13,7 +13,6 @@ namespace dspool::ipc {
 enum class Seal {
   kSize,            // nobody can resize it, so no mapping of it can fault for ever
   kSizeAndContent,  // and nobody can write to it, except through mappings that exist already
-  kEverything,      // and nobody at all; refused while such a mapping exists
 };
 
 class Memfd {

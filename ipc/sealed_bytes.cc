@@ -15,7 +15,7 @@
 namespace dspool::ipc {
 namespace {
 
-constexpr int kAllSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+constexpr int kAllSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
 constexpr std::uint64_t kBlockBytes = 512;  // the unit of st_blocks
 
 tl::unexpected<Fault> violation(std::string what) {
@@ -69,7 +69,7 @@ Result<FileDescriptor> seal_copy(std::span<const std::span<const std::byte>> par
     }
     at += part.size();
   }
-  if (auto sealed = memfd->seal(Seal::kEverything); !sealed) {
+  if (auto sealed = memfd->seal(Seal::kSizeAndContent); !sealed) {
     return tl::unexpected(std::move(sealed.error()));
   }
   return memfd->release();

@@ -132,9 +132,9 @@ TEST_F(LongAnswerTest, AMemfdOfAnotherSizeIsAViolation) {
 TEST_F(LongAnswerTest, AMemfdWithHolesIsAViolation) {
   const FileDescriptor sparse(::memfd_create("sparse", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(::ftruncate(sparse.get(), 1 << 20), 0);
-  ASSERT_EQ(
-      ::fcntl(sparse.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
-      0);
+  ASSERT_EQ(::fcntl(sparse.get(), F_ADD_SEALS,
+                    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE),
+            0);
   ASSERT_TRUE(worker_->try_hand_over(kAnswer, 1, sparse.get(), 1 << 20));
   expect_violation("has holes");
 }
