@@ -45,6 +45,7 @@ enum class CallKind : std::uint8_t {
 // Kinds of Timer that dispatch arms.
 inline constexpr std::uint8_t kCallTimer = 0;     // subject: Call
 inline constexpr std::uint8_t kAttemptTimer = 1;  // subject: Attempt
+inline constexpr std::uint8_t kWorkerTimer = 2;   // subject: WorkerSlot
 // A Session's own, on a wheel of its own, is session::kExpiryTimer.
 
 struct Call : session::QueueEntry {

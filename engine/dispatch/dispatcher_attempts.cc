@@ -20,7 +20,8 @@ constexpr std::string_view kFields = "the session's fields must go with it";
 // ---- slots ----
 
 bool Dispatcher::has_room(const WorkerSlot& worker) const noexcept {
-  return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_;
+  return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_ &&
+         worker.recalled() == 0;
 }
 
 bool Dispatcher::is_warm(const session::Session& session, std::uint32_t worker) const noexcept {
@@ -79,6 +80,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   call.request_id = attempt.request_id;
   call.worker = worker;
   arm(call.timer, call.deadline);
+  if (slot.in_flight() > limits_.max_in_flight) watch_ring(slot, now);
   ports_.metrics.attempts.add(1);
   if (call.attempts == 1) ports_.metrics.queue_time.record((now - call.arrived).count());
   journal_.note(EventKind::kAttemptSent, now, attempt);
@@ -99,7 +101,9 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
                                                                   .pins = &attempt.pins,
                                                                   .deadline = call.deadline,
                                                                   .lm_version = lm_version_});
-  if (attempt.hydrated && sent == Sent::kSent) ports_.metrics.hydrations.add(1);
+  if (sent != Sent::kSent) return sent;
+  attempt.order = ++workers_[attempt.worker]->sent;
+  if (attempt.hydrated) ports_.metrics.hydrations.add(1);
   return sent;
 }
 
@@ -112,6 +116,8 @@ void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoi
   slot.epoch = epoch;
   slot.full = false;
   slot.served = 0;
+  slot.sent = 0;
+  slot.recalled_to = 0;
   slot.stuck_since = {};
   journal_.note(EventKind::kWorkerReady, now, slot);
   if (!waiting_.empty()) ports_.listener.hand_off_due();
@@ -123,13 +129,18 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   Attempt* attempt = slot.find(request_id);
   if (attempt == nullptr || !is_possible(*attempt, outcome, now)) return false;
   slot.full = false;
+  if (attempt->recalled) {
+    slot.close(*attempt);
+    if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
+    return true;
+  }
   const session::SessionRef session = attempt->session;
   session->used = now;  // also where its call has ended
   if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
     if (send_state(*attempt, now)) return true;
   } else {
     ++slot.served;
-    if (outcome.status != OutcomeStatus::kCancelled) {
+    if (outcome.status != OutcomeStatus::kCancelled && outcome.status != OutcomeStatus::kRecalled) {
       learn_service_time(outcome.service_ns);
       ports_.metrics.service_time.record(outcome.service_ns);
     }
@@ -150,6 +161,10 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
 bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
                              TimePoint now) const noexcept {
   if (attempt.number != outcome.attempt) return false;
+  if (attempt.recalled) return outcome.status == OutcomeStatus::kRecalled;
+  if (outcome.status == OutcomeStatus::kRecalled) {
+    return attempt.order <= workers_[attempt.worker]->recalled_to;
+  }
   if (outcome.status == OutcomeStatus::kNeedState) {
     return !attempt.hydrated && attempt.session->record.version() != 0;
   }
@@ -185,6 +200,7 @@ bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
 
 void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   session::Session& session = *attempt.session;
+  if (outcome.status == OutcomeStatus::kRecalled) return take_back(attempt, now);
   if (outcome.status == OutcomeStatus::kCancelled) {
     journal_.note(EventKind::kAttemptEnded, now, attempt, "cancelled");
     if (Call* call = attempt.call) {  // its deadline has passed, and its timer comes too late
@@ -304,6 +320,8 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   count_loss(slot);
   slot.state = WorkerState::kAbsent;
   journal_.note(EventKind::kWorkerLost, now, slot, how);
+  wheel_.disarm(slot.ring_watch);
+  slot.close_recalled();
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;

@@ -88,9 +88,7 @@ std::vector<std::string> Simulation::run() {
   unfinished_ = options_.calls;
   after(nanoseconds(0), [this] { arrive_somebody(); });
   constexpr std::uint64_t kTooManyEvents = 10'000'000;
-  const auto busy = [this] {
-    return unfinished_ != 0 || dispatcher_.in_flight() != 0 || !archive_.is_idle();
-  };
+  const auto busy = [this] { return unfinished_ != 0 || !all_are_idle() || !archive_.is_idle(); };
   while (busy() && event_count_ < kTooManyEvents) {
     const auto timer = dispatcher_.next_timer(now_);
     if (timer && (events_.empty() || *timer <= events_.top().at)) {
@@ -111,6 +109,14 @@ std::vector<std::string> Simulation::run() {
   auto wrong = verdict();
   wrong.insert(wrong.begin(), problems_.begin(), problems_.end());
   return wrong;
+}
+
+bool Simulation::all_are_idle() const {
+  bool idle = dispatcher_.in_flight() == 0;
+  for (std::uint32_t i = 0; i < options_.workers; ++i) {
+    idle = idle && dispatcher_.worker(i).in_flight() == 0;
+  }
+  return idle;
 }
 
 void Simulation::let_all_expire() {
@@ -298,6 +304,19 @@ void Simulation::kill(std::uint32_t worker, std::string_view) {
 
 void Simulation::cancel(std::uint32_t, std::uint64_t) {}  // it answers in its own time
 
+std::uint64_t Simulation::begun(std::uint32_t worker) { return workers_[worker].claimed; }
+
+// At times the worker is about to begin one: it has claimed it, and sees that it was recalled.
+std::uint64_t Simulation::recall(std::uint32_t worker) {
+  Worker& w = workers_[worker];
+  w.recalled = w.received;
+  if (w.claimed < w.received && chance() < 0.2) {
+    ++w.claimed;
+    ++counts_.in_doubt;
+  }
+  return w.claimed;
+}
+
 Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
   Worker& w = workers_[worker];
   if (w.epoch == 0) {
@@ -313,6 +332,7 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     problems_.push_back(fmt::format("a part of {}'s state is missing", request.session));
   }
   w.ring.push_back({.request_id = request.request_id,
+                    .order = ++w.received,
                     .attempt = request.attempt,
                     .session = std::string(request.session),
                     .command = std::string(request.command),
@@ -331,21 +351,26 @@ void Simulation::begin_next(std::uint32_t worker) {
   ++w.running;
   const Received received = w.ring.front();
   w.ring.pop_front();
+  w.claimed = std::max(w.claimed, received.order);
+  if (received.order <= w.recalled) return skip(worker, received, OutcomeStatus::kRecalled);
   if (received.deadline <= now_) {
-    after(nanoseconds(1), [this, worker, epoch = w.epoch, received] {
-      if (workers_[worker].epoch != epoch) return;
-      ++counts_.skipped;
-      Outcome outcome;
-      outcome.status = OutcomeStatus::kCancelled;
-      outcome.attempt = received.attempt;
-      answer(worker, received.request_id, outcome);
-    });
-    return;
+    ++counts_.skipped;
+    return skip(worker, received, OutcomeStatus::kCancelled);
   }
   if (chance() < 0.005) return;  // hangs until it is killed
   // Sometimes so short that the pipeline opens.
   const nanoseconds service = some_time(chance() < 0.5 ? kMeanService : kMeanService / 50);
   after(service, [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
+}
+
+void Simulation::skip(std::uint32_t worker, const Received& received, OutcomeStatus status) {
+  after(nanoseconds(1), [this, worker, epoch = workers_[worker].epoch, received, status] {
+    if (workers_[worker].epoch != epoch) return;
+    Outcome outcome;
+    outcome.status = status;
+    outcome.attempt = received.attempt;
+    answer(worker, received.request_id, outcome);
+  });
 }
 
 void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Received& received) {
@@ -363,6 +388,7 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
     outcome.status = OutcomeStatus::kNeedState;
     ++counts_.need_state;
   } else {
+    executed_.insert(received.request_id);
     if (!has) {
       cached = {
           .version = received.version, .state_id = received.state_id, .value = received.value};
@@ -406,6 +432,16 @@ void Simulation::answer(std::uint32_t worker, std::uint64_t request_id, Outcome&
 
 // ---- the verdict ----
 
+// What was taken back did not run, and its call waited for another attempt.
+void Simulation::check_recalls(std::vector<std::string>& wrong) const {
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind != EventKind::kAttemptEnded || event.detail != "recalled") continue;
+    if (executed_.contains(event.request)) {
+      wrong.push_back(fmt::format("attempt {} was taken back, and ran", event.request));
+    }
+  }
+}
+
 // A session expires only when nothing has happened to it for its ttl. One that the durable store
 // has ends later than it has expired: when it is gone from there.
 Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
@@ -443,6 +479,8 @@ std::vector<std::string> Simulation::verdict() {
   counts_.evicted = metrics_.sessions_evicted.value();
   counts_.loaded = metrics_.sessions_loaded.value();
   counts_.retried = metrics_.store_retries.value();
+  counts_.recalled = metrics_.recalls.value();
+  check_recalls(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

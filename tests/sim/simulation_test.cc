@@ -1,6 +1,6 @@
 // Three hundred seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full
-// rings, evicted caches, refused commits, and a durable store that breaks. A seed that fails is
-// replayed with
+// rings, recalls from them, evicted caches, refused commits, and a durable store that breaks. A
+// seed that fails is replayed with
 //   DSPOOL_SEED=<seed> sim_test --gtest_filter=Replay.*
 #include "tests/sim/simulation.h"
 
@@ -46,6 +46,8 @@ TEST(SimulationTest, ThreeHundredSeedsKeepEveryPromise) {
     all.loaded += counts.loaded;
     all.read += counts.read;
     all.retried += counts.retried;
+    all.recalled += counts.recalled;
+    all.in_doubt += counts.in_doubt;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -62,6 +64,8 @@ TEST(SimulationTest, ThreeHundredSeedsKeepEveryPromise) {
   EXPECT_GT(all.loaded, 100U);
   EXPECT_GT(all.read, 1'000U);
   EXPECT_GT(all.retried, 100U);
+  EXPECT_GT(all.recalled, 1'000U);
+  EXPECT_GT(all.in_doubt, 100U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {

@@ -68,9 +68,34 @@ SteppedCall& SteppedPool::call(std::string_view session, CallKind kind,
   return call;
 }
 
-Sent SteppedPool::send(std::uint32_t, const Request& request) {
-  received_.push_back({.request_id = request.request_id, .attempt = request.attempt});
+Sent SteppedPool::send(std::uint32_t worker, const Request& request) {
+  received_.push_back(
+      {.request_id = request.request_id, .attempt = request.attempt, .worker = worker});
   return Sent::kSent;
+}
+
+std::uint64_t SteppedPool::begun(std::uint32_t worker) {
+  ++looks_;
+  return begun_.at(worker);
+}
+
+std::vector<std::uint64_t> SteppedPool::unanswered(std::uint32_t worker) const {
+  std::vector<std::uint64_t> ids;
+  for (const Received& received : received_) {
+    if (received.worker == worker) ids.push_back(received.request_id);
+  }
+  return ids;
+}
+
+bool SteppedPool::tell(std::uint64_t request_id, OutcomeStatus status) {
+  const auto found = std::ranges::find(received_, request_id, &Received::request_id);
+  if (found == received_.end()) return false;
+  const Received received = *found;
+  received_.erase(found);
+  Outcome outcome;
+  outcome.status = status;
+  outcome.attempt = received.attempt;
+  return dispatcher_.answered(received.worker, received.request_id, outcome, now_);
 }
 
 void SteppedPool::answer(const Call& call, std::int64_t value) {
@@ -94,7 +119,7 @@ void SteppedPool::answer(const Received& received, std::int64_t value) {
   Outcome outcome;
   outcome.attempt = received.attempt;
   outcome.delta = test::make_delta({{"value", put.bytes()}});
-  EXPECT_TRUE(dispatcher_.answered(kWorker, received.request_id, outcome, now_));
+  EXPECT_TRUE(dispatcher_.answered(received.worker, received.request_id, outcome, now_));
 }
 
 void SteppedPool::read(Call& call) {

@@ -1,5 +1,6 @@
-// The engine's dispatcher with one worker, stepped by hand: the worker answers and the durable
-// store works when a test says so, and time stands still until it is moved.
+// The engine's dispatcher with one worker, and a second one that is not ready before a test says
+// so, stepped by hand: the workers answer and the durable store works when a test says so, and time
+// stands still until it is moved.
 #pragma once
 
 #include <array>
@@ -48,8 +49,22 @@ class SteppedPool final : private Transport, private CallListener {
                std::chrono::milliseconds timeout = std::chrono::hours(1));
   // The worker answers the call with a delta that puts `value` to the field "value".
   void answer(const Call& call, std::int64_t value);
-  // It answers all that it was sent, also where nobody waits any more.
+  // They answer all that they were sent, also where nobody waits any more.
   void answer_all();
+  // Something else than an answer to a request; false: it was not believed.
+  [[nodiscard]] bool tell(std::uint64_t request_id, OutcomeStatus status);
+  // The requests of a worker that it has not answered, in the order in which they were sent.
+  [[nodiscard]] std::vector<std::uint64_t> unanswered(std::uint32_t worker) const;
+  // From here on a worker has begun the first so many requests that it was sent, and no others;
+  // of `in_doubt` more it may say that they were recalled, although they count as begun.
+  void let_begin(std::uint32_t worker, std::uint64_t requests, std::uint64_t in_doubt = 0) {
+    begun_.at(worker) = requests;
+    in_doubt_ = in_doubt;
+  }
+  // How often it was asked what a worker has begun.
+  [[nodiscard]] std::uint32_t looks() const noexcept { return looks_; }
+  // Workers that were to be killed.
+  [[nodiscard]] const std::vector<std::uint32_t>& killed() const noexcept { return killed_; }
   // Calls whose turn to read fields has come.
   [[nodiscard]] const std::vector<Call*>& turns() const noexcept { return turns_; }
   // The call reads, and tells.
@@ -72,11 +87,14 @@ class SteppedPool final : private Transport, private CallListener {
   struct Received {
     std::uint64_t request_id = 0;
     std::uint32_t attempt = 0;
+    std::uint32_t worker = 0;
   };
 
-  Sent send(std::uint32_t, const Request& request) override;
+  Sent send(std::uint32_t worker, const Request& request) override;
   void cancel(std::uint32_t, std::uint64_t) override {}
-  void kill(std::uint32_t, std::string_view) override {}
+  std::uint64_t begun(std::uint32_t worker) override;
+  std::uint64_t recall(std::uint32_t worker) override { return begun_.at(worker) + in_doubt_; }
+  void kill(std::uint32_t worker, std::string_view) override { killed_.push_back(worker); }
   void ended(Call& call) override { ++static_cast<SteppedCall&>(call).times_ended; }
   void turn_came(Call& call) override { turns_.push_back(&call); }
   void hand_off_due() override {}
@@ -84,7 +102,7 @@ class SteppedPool final : private Transport, private CallListener {
   void answer(const Received& received, std::int64_t value);
 
   const Value args_;
-  const std::array<std::string, 1> names_{"worker-0"};
+  const std::array<std::string, 2> names_{"worker-0", "worker-1"};
   TimePoint now_{std::chrono::hours(1)};
   store::MemoryStore store_;
   session::SessionTable sessions_;
@@ -93,6 +111,10 @@ class SteppedPool final : private Transport, private CallListener {
   telemetry::EventHistory history_;
   std::deque<SteppedCall> calls_;
   std::deque<Received> received_;  // and not answered
+  std::array<std::uint64_t, 2> begun_{~std::uint64_t{0}, ~std::uint64_t{0}};
+  std::uint64_t in_doubt_ = 0;
+  std::uint32_t looks_ = 0;
+  std::vector<std::uint32_t> killed_;
   std::vector<Call*> turns_;
   Dispatcher dispatcher_;
 };
