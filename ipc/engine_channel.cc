@@ -113,6 +113,7 @@ EngineChannel::EngineChannel(std::uint64_t epoch, const ChannelSizes& sizes, Par
       requests_(engine_.request_tail.value, worker_.request_head.value,
                 parts_.segment_a.bytes().subspan(kRingOffset)),
       ringer_(engine_.doorbell.value, worker_.worker_sleeping.value),
+      recaller_(engine_.recalled.value, worker_.claimed.value),
       responses_(engine_.response_head.value, worker_.response_tail.value,
                  parts_.segment_b.bytes().subspan(kRingOffset, sizes.response_bytes)) {
   if (sizes.bulk_bytes == 0) return;
@@ -159,6 +160,15 @@ bool EngineChannel::publish() noexcept {
 
 void EngineChannel::ring_worker() noexcept { ringer_.ring(); }
 
+std::uint64_t EngineChannel::claimed_requests() noexcept { return checked(recaller_.claimed()); }
+
+std::uint64_t EngineChannel::recall_requests() noexcept { return checked(recaller_.recall()); }
+
+std::uint64_t EngineChannel::checked(std::uint64_t claimed) noexcept {
+  if (recaller_.violated()) sending_violated_.store(true, std::memory_order_release);
+  return claimed;
+}
+
 Result<void> EngineChannel::send_control(std::span<const std::byte> message, int descriptor) const {
   return send_message(parts_.control.get(), message, descriptor);
 }
@@ -188,7 +198,7 @@ EngineChannel::Received EngineChannel::receive(RecordHeader& header, std::vector
   if (responses_.violated()) {
     violation_ = "response ring: " + responses_.violation().describe();
   } else if (sending_violated_.load(std::memory_order_acquire)) {
-    violation_ = "request ring: the worker's cursor claimed what cannot be";
+    violation_ = "request ring: the worker's cursor, or its claim, is what cannot be";
   } else if (record && !check_worker_header()) {
     violation_ = "the worker's header is not of this channel";
   }

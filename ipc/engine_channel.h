@@ -25,6 +25,7 @@
 #include "ipc/file_descriptor.h"
 #include "ipc/layout.h"
 #include "ipc/memfd.h"
+#include "ipc/recall.h"
 #include "ipc/ring.h"
 #include "ipc/segment.h"
 
@@ -69,6 +70,15 @@ class EngineChannel {
   void commit(std::uint16_t type, std::uint64_t request_id, bool crowded = false) noexcept;
   // Publishes; true when the worker sleeps and `ring_worker` is due. It stays due until rung.
   [[nodiscard]] bool publish() noexcept;
+  // The record committed last is a request, which the worker claims before it begins (recall.h). To
+  // be called before it is published.
+  void count_request() noexcept { recaller_.count_request(); }
+  // Serialised with sending: how many of the requests, from the first on, the worker has claimed;
+  // and the same after all others were taken back, which it will not begin. A worker whose claim
+  // is a lie, which `receive` will tell, has claimed all.
+  [[nodiscard]] std::uint64_t claimed_requests() noexcept;
+  [[nodiscard]] std::uint64_t recall_requests() noexcept;
+  [[nodiscard]] std::uint64_t sent_requests() const noexcept { return recaller_.sent(); }
   // Wakes the worker: bumps the doorbell, FUTEX_WAKE. One system call.
   void ring_worker() noexcept;
   // One message over the control socket (never in shared memory), without waiting, and with it
@@ -127,6 +137,7 @@ class EngineChannel {
   static EngineHeader& write_header(std::uint64_t epoch, const ChannelSizes& sizes,
                                     const Segment& segment) noexcept;
   bool check_worker_header();
+  [[nodiscard]] std::uint64_t checked(std::uint64_t claimed) noexcept;
   std::string copy_body(const Record& record, std::vector<std::byte>& body);
   std::string copy_bulk(const RecordHeader& header, std::uint64_t claimed_bytes,
                         std::vector<std::byte>& body);
@@ -143,6 +154,7 @@ class EngineChannel {
   alignas(kLineBytes) Producer requests_;
   std::atomic<bool> sending_violated_ = false;  // tells the receiver what a sender found
   Ringer ringer_;
+  Recaller recaller_;
   alignas(kLineBytes) Consumer responses_;
   std::optional<Consumer> bulk_;
   std::atomic<bool> token_is_taken_ = false;

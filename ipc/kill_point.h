@@ -9,7 +9,7 @@
 
 namespace dspool::ipc {
 
-inline constexpr std::array<std::string_view, 29> kKillPoints{
+inline constexpr std::array<std::string_view, 31> kKillPoints{
     // a worker attaches
     "attach.mapped_a", "attach.mapped_b", "attach.header_written",
     // a producer; the body is written between reserving and committing
@@ -25,6 +25,8 @@ inline constexpr std::array<std::string_view, 29> kKillPoints{
     "doorbell.due", "doorbell.bumped", "doorbell.rung",
     // the engine says whom to ring, and the worker rings
     "bell.announced", "bell.rung",
+    // a worker claims a request, and the engine recalls what is not claimed
+    "claim.published", "recall.published",
     // the engine commits to the durable store (engine/dispatch)
     "commit.started", "commit.encoded", "commit.written", "commit.applied", "commit.removed"};
 

@@ -10,6 +10,7 @@
 //                                                        heartbeat       counts while it has no
 //                                                        work
 //         receiver        whom the worker must ring
+//         recalled        (R) of recall.h                claimed         (T) of recall.h
 //   4096  request ring, request_bytes              4096  response ring, response_bytes
 //                                                  then  bulk ring, bulk_bytes (0: there is none)
 //
@@ -32,7 +33,7 @@
 namespace dspool::ipc {
 
 inline constexpr std::uint32_t kMagic = 0x4c504453;  // "SDPL" in memory order
-inline constexpr std::uint32_t kLayoutVersion = 3;
+inline constexpr std::uint32_t kLayoutVersion = 4;
 inline constexpr std::size_t kRingOffset = 4096;
 inline constexpr std::size_t kRecordAlignment = 16;
 // One value (a command's arguments, its result, all fields of a session) up to here travels in the
@@ -115,6 +116,7 @@ struct EngineHeader {
   Line<std::uint64_t> bulk_head;
   Line<std::uint32_t> doorbell;
   Line<std::uint32_t> receiver;
+  Line<std::uint64_t> recalled;  // requests, from the first on, that begin only if they have
 };
 
 struct WorkerHeader {
@@ -126,6 +128,7 @@ struct WorkerHeader {
   Line<std::uint64_t> bulk_tail;
   Line<std::uint32_t> worker_sleeping;  // counts sleeps, never 0 while in one
   Line<std::uint64_t> heartbeat;        // grows at least once a second while it waits for a record
+  Line<std::uint64_t> claimed;          // requests that it has begun, or skipped
 };
 
 static_assert(sizeof(Line<std::uint32_t>) == kLineBytes);
@@ -139,12 +142,14 @@ static_assert(offsetof(EngineHeader, response_head) == 2 * kLineBytes);
 static_assert(offsetof(EngineHeader, bulk_head) == 3 * kLineBytes);
 static_assert(offsetof(EngineHeader, doorbell) == 4 * kLineBytes);
 static_assert(offsetof(EngineHeader, receiver) == 5 * kLineBytes);
+static_assert(offsetof(EngineHeader, recalled) == 6 * kLineBytes);
 static_assert(offsetof(WorkerHeader, epoch) == 8);
 static_assert(offsetof(WorkerHeader, response_tail) == 1 * kLineBytes);
 static_assert(offsetof(WorkerHeader, request_head) == 2 * kLineBytes);
 static_assert(offsetof(WorkerHeader, bulk_tail) == 3 * kLineBytes);
 static_assert(offsetof(WorkerHeader, worker_sleeping) == 4 * kLineBytes);
 static_assert(offsetof(WorkerHeader, heartbeat) == 5 * kLineBytes);
+static_assert(offsetof(WorkerHeader, claimed) == 6 * kLineBytes);
 static_assert(std::is_standard_layout_v<EngineHeader> && sizeof(EngineHeader) <= kRingOffset);
 static_assert(std::is_standard_layout_v<WorkerHeader> && sizeof(WorkerHeader) <= kRingOffset);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

@@ -116,6 +116,7 @@ WorkerChannel::WorkerChannel(Parts parts)
       requests_(worker_.request_head.value, engine_.request_tail.value,
                 parts_.segment_a.bytes().subspan(kRingOffset)),
       sleeper_(worker_.worker_sleeping.value, engine_.doorbell.value),
+      claimer_(worker_.claimed.value, engine_.recalled.value),
       responses_(worker_.response_tail.value, engine_.response_head.value,
                  parts_.segment_b.bytes().subspan(kRingOffset, engine_.response_bytes)) {
   if (engine_.bulk_bytes == 0) return;

@@ -19,6 +19,7 @@
 #include "ipc/file_descriptor.h"
 #include "ipc/layout.h"
 #include "ipc/lifeline.h"
+#include "ipc/recall.h"
 #include "ipc/ring.h"
 #include "ipc/segment.h"
 
@@ -46,6 +47,9 @@ class WorkerChannel {
   // The next record, still in the ring, or nothing; valid until release().
   [[nodiscard]] std::optional<Record> try_receive() noexcept;
   void release() noexcept;
+  // Claims the request that was received last; to be called once for each, before anything is done
+  // for it. false: the engine has recalled it, and it must not begin, but is answered (recall.h).
+  [[nodiscard]] bool claim() noexcept { return claimer_.claim(); }
   // Waits until a record is there: spins (pause <= 2 us, then sched_yield up to about 20 us,
   // adaptively; not after a record that was marked kCrowded), then announces sleep, looks again and
   // sleeps on the doorbell's futex. false: the engine is gone (with a lifeline, that ends the
@@ -113,6 +117,7 @@ class WorkerChannel {
   AdaptiveSpin spin_;
   bool crowded_ = false;  // as the record that was received last says
   Sleeper sleeper_;
+  Claimer claimer_;
   alignas(kLineBytes) Producer responses_;
   std::optional<Producer> bulk_;
   std::uint32_t longest_in_rings_ = kInlineLimitBytes;

@@ -45,6 +45,7 @@ enum class CallKind : std::uint8_t {
 // Kinds of Timer that dispatch arms.
 inline constexpr std::uint8_t kCallTimer = 0;     // subject: Call
 inline constexpr std::uint8_t kAttemptTimer = 1;  // subject: Attempt
+inline constexpr std::uint8_t kWorkerTimer = 2;   // subject: WorkerSlot
 // A Session's own, on a wheel of its own, is session::kExpiryTimer.
 
 struct Call : session::QueueEntry {
@@ -71,6 +72,7 @@ struct Call : session::QueueEntry {
   std::uint32_t attempts = 0;
   Timer timer{kCallTimer, this};  // the nearest of its deadline and what its wait is bounded by
   TimePoint waits_since;          // for a slot
+  bool goes_ahead = false;        // of all that wait: so its wait says nothing of theirs
   TimePoint patient_until;        // with a worker that its session expects
   std::uint64_t request_id = 0;   // of the attempt that runs for it; 0: none
   std::uint32_t worker = 0;       // where that attempt runs

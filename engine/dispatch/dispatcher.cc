@@ -1,6 +1,7 @@
 // Calls and their sessions: admission, queues, time. Where a session runs is decided in
-// dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, what needs no
-// worker in dispatcher_turns.cc, how sessions end in dispatcher_ends.cc.
+// dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, what is taken back
+// in dispatcher_recall.cc, what needs no worker in dispatcher_turns.cc, how sessions end in
+// dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
@@ -247,6 +248,8 @@ bool Dispatcher::advance(TimePoint now) {
       [&](Timer& timer) {
         if (timer.kind() == kCallTimer) {
           call_timer_fired(timer.subject<Call>(), now);
+        } else if (timer.kind() == kWorkerTimer) {
+          ring_watch_fired(timer.subject<WorkerSlot>(), now);
         } else {
           grace_fired(timer.subject<Attempt>(), now);
         }

@@ -208,6 +208,10 @@ class Dispatcher {
                   TimePoint now) noexcept;
   Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
   Sent send(Attempt& attempt, Call& call, bool hydrate);
+  void watch_ring(WorkerSlot& worker, TimePoint now);
+  void ring_watch_fired(WorkerSlot& worker, TimePoint now);
+  void recall(WorkerSlot& worker, TimePoint now);
+  void take_back(Attempt& attempt, TimePoint now);
 
   // -- the durable store --
   [[nodiscard]] bool is_kept(const session::Session& session) const noexcept;
@@ -277,9 +281,10 @@ class Dispatcher {
   Journal journal_;
   std::span<const std::string> names_;
   std::minstd_rand random_;
-  session::TimerWheel wheel_;     // of calls and attempts
+  std::vector<std::unique_ptr<WorkerSlot>>
+      workers_;                   // outlive the wheel, which disarms their timers
+  session::TimerWheel wheel_;     // of calls, attempts and workers
   session::TimerWheel expiries_;  // of sessions
-  std::vector<std::unique_ptr<WorkerSlot>> workers_;
   Seating seating_;
   WaitingList waiting_;
   Shedder shedder_;

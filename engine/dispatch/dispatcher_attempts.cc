@@ -51,6 +51,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   call.request_id = attempt.request_id;
   call.worker = worker;
   arm(call.timer, call.deadline);
+  if (slot.in_flight() > limits_.max_in_flight) watch_ring(slot, now);
   note_grant(session, call, worker, now);
   journal_.note(EventKind::kAttemptSent, now, attempt);
   return Granted::kSent;
@@ -70,7 +71,9 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
                                                                   .pins = &attempt.pins,
                                                                   .deadline = call.deadline,
                                                                   .lm_version = lm_version_});
-  if (attempt.hydrated && sent == Sent::kSent) ports_.metrics.hydrations.add(1);
+  if (sent != Sent::kSent) return sent;
+  attempt.order = ++workers_[attempt.worker]->sent;
+  if (attempt.hydrated) ports_.metrics.hydrations.add(1);
   return sent;
 }
 
@@ -85,6 +88,8 @@ void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoi
   slot.busy = {};
   slot.ready_since = now;
   slot.warm_sessions = 0;
+  slot.sent = 0;
+  slot.recalled_to = 0;
   slot.stuck_since = {};
   set_state(slot, WorkerState::kReady);
   journal_.note(EventKind::kWorkerReady, now, slot);
@@ -97,6 +102,13 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   Attempt* attempt = slot.find(request_id);
   if (attempt == nullptr || !is_possible(*attempt, outcome, now)) return false;
   slot.full = false;
+  if (attempt->recalled) {
+    slot.close(*attempt);
+    note_room(slot);
+    serve_expecting(slot, now);
+    if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
+    return true;
+  }
   const session::SessionRef session = attempt->session;
   session->used = now;  // also where its call has ended
   if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
@@ -104,7 +116,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   } else {
     ++slot.served;
     slot.busy += std::chrono::nanoseconds(outcome.service_ns);
-    if (outcome.status != OutcomeStatus::kCancelled) {
+    if (outcome.status != OutcomeStatus::kCancelled && outcome.status != OutcomeStatus::kRecalled) {
       learn_service_time(outcome.service_ns);
       ports_.metrics.service_time.record(outcome.service_ns);
       if (attempt->hydrated) learn_miss_cost(outcome.hydration_ns);
@@ -128,6 +140,10 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
 bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
                              TimePoint now) const noexcept {
   if (attempt.number != outcome.attempt) return false;
+  if (attempt.recalled) return outcome.status == OutcomeStatus::kRecalled;
+  if (outcome.status == OutcomeStatus::kRecalled) {
+    return attempt.order <= workers_[attempt.worker]->recalled_to;
+  }
   if (outcome.status == OutcomeStatus::kNeedState) {
     return !attempt.hydrated && attempt.session->record.version() != 0;
   }
@@ -164,6 +180,7 @@ bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
 
 void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   session::Session& session = *attempt.session;
+  if (outcome.status == OutcomeStatus::kRecalled) return take_back(attempt, now);
   if (outcome.status == OutcomeStatus::kCancelled) {
     journal_.note(EventKind::kAttemptEnded, now, attempt, "cancelled");
     if (Call* call = attempt.call) {  // its deadline has passed, and its timer comes too late
@@ -286,6 +303,8 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   set_state(slot, WorkerState::kAbsent);
   release_expecting(worker, now);
   journal_.note(EventKind::kWorkerLost, now, slot, how);
+  wheel_.disarm(slot.ring_watch);
+  slot.close_recalled();
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;

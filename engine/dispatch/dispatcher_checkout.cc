@@ -87,6 +87,7 @@ void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
   Call& call = first_call(session);
   session.phase = session::Phase::kWaiting;
   call.waits_since = now;
+  call.goes_ahead = first;
   if (first) {
     waiting_.push_front(session);
   } else {
@@ -100,6 +101,7 @@ void Dispatcher::expect(session::Session& session, std::uint32_t worker, TimePoi
   Call& call = first_call(session);
   session.phase = session::Phase::kWaiting;
   call.waits_since = now;
+  call.goes_ahead = false;
   call.patient_until =
       limits_.affinity == Affinity::kPinned ? TimePoint::max() : now + patience(session);
   waiting_.expect(session, worker);
@@ -173,10 +175,12 @@ bool Dispatcher::hand_off(TimePoint now) {
         waiting_.take_for(*worker, workers_[*worker]->epoch, limits_.affinity == Affinity::kHint);
     const session::SessionRef keep(&session);
     session.phase = session::Phase::kIdle;
-    const nanoseconds waited = now - first_call(session).waits_since;
+    const Call& call = first_call(session);
+    const nanoseconds waited = now - call.waits_since;
+    const bool took_its_turn = !call.goes_ahead;
     switch (grant(session, *worker, now)) {
       case Granted::kSent:
-        shedder_.served(waited, service_time(), now);
+        if (took_its_turn) shedder_.served(waited, service_time(), now);
         break;
       case Granted::kFull:
         wait(session, true, now);
@@ -192,7 +196,8 @@ bool Dispatcher::hand_off(TimePoint now) {
 // ---- slots ----
 
 bool Dispatcher::has_room(const WorkerSlot& worker) const noexcept {
-  return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_;
+  return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_ &&
+         worker.recalled() == 0;
 }
 
 void Dispatcher::note_room(const WorkerSlot& worker) noexcept {

@@ -102,7 +102,8 @@ void Gate::wait_for_readers() {
 
 bool Gate::runs_on(const Call& call, std::uint32_t worker) const {
   const std::lock_guard lock(mutex_);
-  return call.request_id != 0 && call.worker == worker;
+  return call.request_id != 0 && call.worker == worker &&
+         dispatcher_.worker(worker).is_ahead_of_all(call.request_id);
 }
 
 void Gate::leave_crowd(BlockingCall& call) {
@@ -146,6 +147,12 @@ void Gate::cancel(std::uint32_t worker, std::uint64_t request_id) {
   link->send_signal(wire::MessageType::cancel, request_id);
   ring_later(link);
 }
+
+std::uint64_t Gate::begun(std::uint32_t worker) {
+  return links_[worker]->channel().claimed_requests();
+}
+
+std::uint64_t Gate::recall(std::uint32_t worker) { return links_[worker]->recall(); }
 
 void Gate::kill(std::uint32_t worker, std::string_view why) {
   const auto& link = links_[worker];

@@ -115,7 +115,8 @@ class Gate final : private Transport, private CallListener {
   void finish_reading(BlockingCall& call, Result<Value> fields);
   // Waits until no call has that turn. To be called once no more calls are admitted.
   void wait_for_readers();
-  // Whether the call is one that this worker works on, so that its answer can only come from there.
+  // Whether the call is one that this worker works on, ahead of all others, so that it is not taken
+  // back and its answer can only come from there.
   [[nodiscard]] bool runs_on(const Call& call, std::uint32_t worker) const;
   // Its caller looks for the answer no more, or sleeps for long, and takes a core from nobody.
   void leave_crowd(BlockingCall& call);
@@ -176,6 +177,8 @@ class Gate final : private Transport, private CallListener {
 
   Sent send(std::uint32_t worker, const Request& request) override;
   void cancel(std::uint32_t worker, std::uint64_t request_id) override;
+  std::uint64_t begun(std::uint32_t worker) override;
+  std::uint64_t recall(std::uint32_t worker) override;
   void kill(std::uint32_t worker, std::string_view why) override;
   void ended(Call& call) override;
   void turn_came(Call& call) override;

@@ -55,6 +55,7 @@ Stats Statistics::collect() const {
         .worker_restarts = metrics_.worker_restarts.value(),
         .workers_lost = metrics_.workers_lost.value(),
         .late_answers = metrics_.late_answers.value(),
+        .recalls = metrics_.recalls.value(),
         .violations = metrics_.violations.value(),
         .expired_sessions = metrics_.ended_by(SessionEnd::kExpired).value(),
         .evicted_sessions = metrics_.sessions_evicted.value(),

@@ -25,6 +25,12 @@ class Transport {
   virtual Sent send(std::uint32_t worker, const Request& request) = 0;
   // Asks the worker to give an attempt up. Never fails: what cannot be told is not told.
   virtual void cancel(std::uint32_t worker, std::uint64_t request_id) = 0;
+  // Of the requests that this worker was sent in its epoch, in their order: how many it has begun;
+  // or all, where that cannot be told.
+  virtual std::uint64_t begun(std::uint32_t worker) = 0;
+  // The same, after all others were taken back: it will not begin them. Of one that it had begun to
+  // take it may say that it was recalled, although it counts among those.
+  virtual std::uint64_t recall(std::uint32_t worker) = 0;
   // Kills the worker, which is stuck; its loss is reported as an event of its own.
   virtual void kill(std::uint32_t worker, std::string_view why) = 0;
 };

@@ -1,6 +1,8 @@
 #include "engine/dispatch/worker_slots.h"
 
+#include <algorithm>
 #include <cassert>
+#include <functional>
 
 namespace dspool::dispatch {
 namespace {
@@ -30,6 +32,7 @@ Attempt& WorkerSlot::open(std::uint64_t sequence) {
   attempt.epoch = epoch;
   attempt.hydrated = false;
   attempt.had_begun = false;
+  attempt.recalled = false;
   return attempt;
 }
 
@@ -42,19 +45,54 @@ Attempt* WorkerSlot::find(std::uint64_t request_id) noexcept {
 void WorkerSlot::close(Attempt& attempt) noexcept {
   free_.push_back(static_cast<std::uint32_t>(attempt.request_id & kIndexMask));
   --in_flight_;
+  if (attempt.recalled) --recalled_;
   attempt.request_id = 0;
   attempt.call = nullptr;
   attempt.session.reset();
   attempt.pins = {};
 }
 
-bool WorkerSlot::has_begun(const Attempt& attempt, std::uint32_t max_in_flight) const noexcept {
-  std::uint32_t before = 0;
-  for (std::uint32_t i = 0; i < capacity_; ++i) {
-    const std::uint64_t id = attempts_[i].request_id;
-    if (id != 0 && id < attempt.request_id) ++before;
+void WorkerSlot::set_recalled(Attempt& attempt) noexcept {
+  attempt.recalled = true;
+  ++recalled_;
+  attempt.call = nullptr;
+  attempt.session.reset();
+}
+
+void WorkerSlot::close_recalled() noexcept {
+  for (std::uint32_t i = 0; i < capacity_ && recalled_ != 0; ++i) {
+    if (attempts_[i].request_id != 0 && attempts_[i].recalled) close(attempts_[i]);
   }
-  return before < max_in_flight;
+}
+
+std::vector<Attempt*> WorkerSlot::find_behind(std::uint64_t begun) {
+  std::vector<Attempt*> behind;
+  for_each_in_flight([&](Attempt& attempt) {
+    if (attempt.order > begun) behind.push_back(&attempt);
+  });
+  std::ranges::sort(behind, std::greater<>(), &Attempt::order);
+  return behind;
+}
+
+bool WorkerSlot::runs_one_of(std::uint64_t begun) const noexcept {
+  return std::ranges::any_of(attempts(), [begun](const Attempt& attempt) {
+    return attempt.request_id != 0 && !attempt.recalled && attempt.order <= begun;
+  });
+}
+
+bool WorkerSlot::is_ahead_of_all(std::uint64_t request_id) const noexcept {
+  const Attempt* first = nullptr;
+  for (const Attempt& attempt : attempts()) {
+    if (attempt.request_id == 0 || attempt.recalled) continue;
+    if (first == nullptr || attempt.order < first->order) first = &attempt;
+  }
+  return first != nullptr && first->request_id == request_id;
+}
+
+bool WorkerSlot::has_begun(const Attempt& attempt, std::uint32_t max_in_flight) const noexcept {
+  return std::ranges::count_if(attempts(), [&attempt](const Attempt& other) {
+           return other.request_id != 0 && !other.recalled && other.order < attempt.order;
+         }) < max_in_flight;
 }
 
 bool WorkerSlot::runs_for_a_call(std::uint32_t max_in_flight) const noexcept {

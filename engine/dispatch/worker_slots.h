@@ -4,10 +4,14 @@
 // Invariants
 //   I1  a worker's in_flight counts its attempts with a request_id that is not 0.
 //   I2  a request_id is never used twice; its low bits are the attempt's index at its worker.
+//   I3  an attempt that was recalled has no session and no call: it is over, and keeps its place
+//   and
+//       its pins until the worker has skipped it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine/dispatch/call.h"
@@ -28,6 +32,8 @@ struct Attempt {
   std::uint32_t number = 0;  // counts from 1 within the call
   bool hydrated = false;     // it was sent the session's fields
   bool had_begun = false;    // when `grace` was armed last
+  bool recalled = false;
+  std::uint64_t order = 0;  // the how manyeth request that its worker was sent, as sent last
   worker::Pins pins;
   Timer grace{kAttemptTimer, this};  // armed once the call has ended without it
 };
@@ -50,32 +56,54 @@ class WorkerSlot {
   TimePoint ready_since{};
   std::uint32_t warm_sessions = 0;  // that have their fields there
   TimePoint stuck_since{};          // when it was given up for an attempt that does not end; else 0
+  std::uint64_t sent = 0;           // requests in this epoch
+  std::uint64_t recalled_to = 0;    // of these, so many lay there or had begun at the last recall
+  std::uint64_t begun_before = 0;   // when `ring_watch` was armed
+  Timer ring_watch{kWorkerTimer, this};  // armed while requests may lie behind others
 
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+  // Of these, attempts that were recalled.
+  [[nodiscard]] std::uint32_t recalled() const noexcept { return recalled_; }
   // REQUIRES: in_flight() is below the capacity.
   Attempt& open(std::uint64_t sequence);
   // The attempt in flight with this id, or null: the id is nobody's.
   [[nodiscard]] Attempt* find(std::uint64_t request_id) noexcept;
   void close(Attempt& attempt) noexcept;
+  // Makes an attempt a recalled one.
+  void set_recalled(Attempt& attempt) noexcept;
+  // Closes those, of a worker that is gone.
+  void close_recalled() noexcept;
+  // The attempts in flight behind the first `begun` requests, the one that was sent last first.
+  [[nodiscard]] std::vector<Attempt*> find_behind(std::uint64_t begun);
+  // Whether one of the first `begun` requests is in flight.
+  [[nodiscard]] bool runs_one_of(std::uint64_t begun) const noexcept;
+  // Whether the worker was sent this attempt, in flight, before all others.
+  [[nodiscard]] bool is_ahead_of_all(std::uint64_t request_id) const noexcept;
 
-  // Whether the worker has begun the attempt, which takes its requests in the order of their ids
-  // and runs `max_in_flight` at once.
+  // Whether the worker has begun the attempt, which takes its requests in the order in which they
+  // were sent and runs `max_in_flight` at once.
   [[nodiscard]] bool has_begun(const Attempt& attempt, std::uint32_t max_in_flight) const noexcept;
   // Whether it runs an attempt that somebody waits for.
   [[nodiscard]] bool runs_for_a_call(std::uint32_t max_in_flight) const noexcept;
 
+  // Of all attempts that are not over.
   template <typename F>
   void for_each_in_flight(F&& visit) {
     for (std::uint32_t i = 0; i < capacity_; ++i) {
-      if (attempts_[i].request_id != 0) visit(attempts_[i]);
+      if (attempts_[i].request_id != 0 && !attempts_[i].recalled) visit(attempts_[i]);
     }
   }
 
  private:
+  [[nodiscard]] std::span<const Attempt> attempts() const noexcept {
+    return {attempts_.get(), capacity_};
+  }
+
   std::uint32_t index_;
   std::uint32_t capacity_;
   std::uint32_t in_flight_ = 0;
+  std::uint32_t recalled_ = 0;
   std::unique_ptr<Attempt[]> attempts_;
   std::vector<std::uint32_t> free_;
 };

@@ -44,6 +44,7 @@ struct Metrics {
   Counter steals;
   std::array<Counter, kRefusalNames.size()> refused;  // see refused_for()
   Counter late_answers;
+  Counter recalls;
   Counter violations;
   Counter workers_lost;
   Counter worker_restarts;
@@ -107,6 +108,7 @@ void Metrics::visit(Visitor&& visitor) const {
          refused[i]);
   }
   show({"dspool_late_answers_total", "Answers to calls that had ended"}, late_answers);
+  show({"dspool_recalls_total", "Attempts taken back before they began"}, recalls);
   show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
   show({"dspool_workers_lost_total", "Deaths of workers that were not asked for"}, workers_lost);
   show({"dspool_worker_restarts_total", "Workers started in place of another"}, worker_restarts);

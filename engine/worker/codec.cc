@@ -264,6 +264,9 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
     case wire::Status::cancelled:
       outcome.status = OutcomeStatus::kCancelled;
       return {};
+    case wire::Status::recalled:
+      outcome.status = OutcomeStatus::kRecalled;
+      return {};
     case wire::Status::error: {
       if (response->error() == nullptr)
         return tl::unexpected(Violation("an error without a report"));

@@ -52,6 +52,11 @@ bool Link::place_state(const Request& request) {
   return true;
 }
 
+// A descriptor that waits to be sent may close as soon as its attempt is over.
+std::uint64_t Link::recall() noexcept {
+  return outbox_.has_more() ? channel_->sent_requests() : channel_->recall_requests();
+}
+
 bool Link::send_signal(wire::MessageType type, std::uint64_t request_id) {
   const bool ping = type == wire::MessageType::ping;
   if (ping) {  // before its answer can come
@@ -76,6 +81,7 @@ Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
   if (request != nullptr && !hand_over_all(*request)) return Sent::kFull;
   if (!body.empty()) std::memcpy(place->data(), body.data(), body.size());
   channel_->commit(static_cast<std::uint16_t>(type), request_id, crowded);
+  if (request != nullptr) channel_->count_request();
   if (channel_->publish()) ring_due_ = true;
   return Sent::kSent;
 }

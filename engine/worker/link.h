@@ -57,6 +57,10 @@ class Link {
   // What the request refers to stays where it is until the outbox has forgotten it. `crowded`: the
   // worker is not to spin when it has done this (layout.h: kCrowded).
   Sent send(const Request& request, bool crowded = false);
+  // Takes back the requests that the worker has not begun: all behind the first so many. What they
+  // refer to outside of the state segment stays where it is until the worker has answered
+  // `recalled`, the segment may change at once.
+  [[nodiscard]] std::uint64_t recall() noexcept;
   // A record without a body; false: the ring is full.
   bool send_signal(wire::MessageType type, std::uint64_t request_id = 0);
   bool send_hello(const HelloTerms& terms);

@@ -47,7 +47,7 @@ enum class Sent : std::uint8_t {
   kNoMemory,  // for a payload
 };
 
-enum class OutcomeStatus : std::uint8_t { kOk, kError, kNeedState, kCancelled };
+enum class OutcomeStatus : std::uint8_t { kOk, kError, kNeedState, kCancelled, kRecalled };
 
 // Decoded and verified, not yet believed: the dispatcher matches it with an attempt in flight.
 struct Outcome {

@@ -47,6 +47,7 @@ void CommandRunner::prepare(const ipc::Record& record) {
   need_state_ = false;
   refusal_.reset();
   hydration_start_ns_ = 0;
+  recalled_ = !worker_.channel.claim();
   const LongValue long_args(worker_.channel, worker_.inbox, request.args_at());
   std::optional<Fields> fields;  // read in any case, so that nothing of what came along is left
   if (request.state() != nullptr || request.state_at() != nullptr) {
@@ -55,7 +56,7 @@ void CommandRunner::prepare(const ipc::Record& record) {
   }
   // Its caller was told that it has ended, so it must not begin.
   expired_ = request.deadline_ns() != 0 && request.deadline_ns() <= now_ns();
-  if (expired_) return;
+  if (recalled_ || expired_) return;
 
   const std::string_view name = request.command()->string_view();
   Command* command = worker_.commands.find(name);
@@ -147,6 +148,7 @@ void CommandRunner::refuse_arguments() {
 // ---- run ----
 
 bool CommandRunner::run() {
+  if (recalled_) return writer_.recalled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (expired_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (!worker_.language_models.require(lm_version_)) return false;

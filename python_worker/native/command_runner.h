@@ -52,7 +52,7 @@ class CommandRunner {
   explicit CommandRunner(Worker& worker)
       : worker_(worker), writer_(worker.channel, worker.max_payload_bytes) {}
 
-  // Takes from the record all that `run` needs.
+  // Claims the request and takes from its record all that `run` needs.
   void prepare(const ipc::Record& record);
   // Executes and answers what was prepared last. False: the engine is gone.
   [[nodiscard]] bool run();
@@ -94,6 +94,7 @@ class CommandRunner {
   std::uint64_t hydration_start_ns_ = 0;  // 0: it came without fields
   const Command* command_ = nullptr;
   SessionCache::Lease lease_;  // none in an anonymous call
+  bool recalled_ = false;
   bool expired_ = false;
   bool need_state_ = false;
   std::optional<ErrorReport> refusal_;  // answered instead of running the command

@@ -52,7 +52,7 @@ bool RequestLoop::handle(const ipc::Record& record, CommandRunner& runner,
   if (type == wire::MessageType::request) return runner.run();
   if (type == wire::MessageType::ping) return runner.pong(request_id);
   // drain: next_record ends. cancel: the ring is read in order, so what it names has begun, and
-  // what has begun is not interrupted; or its deadline had passed.
+  // what has begun is not interrupted; or it was skipped.
   return true;
 }
 

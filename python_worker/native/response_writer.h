@@ -42,6 +42,7 @@ class ResponseWriter {
               std::uint64_t service_ns);
   Sent error(const Ticket& ticket, const ErrorReport& report, std::uint64_t service_ns);
   Sent need_state(const Ticket& ticket) { return bare(ticket, wire::Status::need_state); }
+  Sent recalled(const Ticket& ticket) { return bare(ticket, wire::Status::recalled); }
   Sent cancelled(const Ticket& ticket) { return bare(ticket, wire::Status::cancelled); }
   Sent pong(std::uint64_t request_id);
 

@@ -84,8 +84,13 @@ class Channel {
     if (const auto place = engine_->try_reserve(length)) {
       require(place->size() == length, "a place is as long as was asked for");
       engine_->commit(2, 1);
+      engine_->count_request();
     }
     if (engine_->publish()) engine_->ring_worker();
+    const std::uint64_t known = engine_->claimed_requests();
+    const std::uint64_t begun = engine_->recall_requests();
+    require(known <= begun && begun <= engine_->sent_requests(),
+            "what is taken back was sent, and not claimed");
   }
 
   void scribble_header() {

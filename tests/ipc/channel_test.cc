@@ -325,7 +325,8 @@ class ChannelAttachTest : public testing::Test {
                        .response_head = {},
                        .bulk_head = {},
                        .doorbell = {},
-                       .receiver = {}};
+                       .receiver = {},
+                       .recalled = {}};
   Result<Memfd> memfd_a_ = tl::unexpected(Fault{});
   Result<Memfd> memfd_b_ = tl::unexpected(Fault{});
 };

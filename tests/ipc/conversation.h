@@ -1,6 +1,7 @@
 // What an engine and a killable_peer say to each other while one of them is killed: a short
 // request, which stands for the handshake, then ones so long that both rings wrap, each sent when
-// the worker sleeps, and at last the word to end. Some ask for answers that go beside the response
+// the worker sleeps, and at last the word to end. The engine recalls what is not claimed by then:
+// nothing. Some ask for answers that go beside the response
 // ring, and one only names its body, which lies in the slab.
 #pragma once
 
@@ -51,6 +52,7 @@ class Conversation {
         if (readable(peer.pidfd(), 0)) return;
         std::this_thread::yield();
       }
+      all_whole_ = all_whole_ && engine_.recall_requests() == answered_;
       send(answered_ < kRequests ? body_for(answered_ + 1) : std::vector<std::byte>{});
     }
   }
@@ -82,6 +84,7 @@ class Conversation {
       body.assign(place.begin(), place.end());
     }
     EXPECT_TRUE(push(engine_, sent_, body));
+    if (!body.empty()) engine_.count_request();
     publish_and_ring(engine_);
   }
 

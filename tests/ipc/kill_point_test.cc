@@ -31,7 +31,8 @@ constexpr std::array kStepsOfAWorker{
     Step{"push.body_written", Last::kUnanswered}, Step{"push.header_written", Last::kUnanswered},
     Step{"push.committed", Last::kUnanswered}, Step{"pop.copied", Last::kUnanswered},
     Step{"pop.released", Last::kUnanswered}, Step{"slab.mapped", Last::kUnanswered},
-    Step{"bulk.published", Last::kUnanswered}, Step{"memfd.handed_over", Last::kUnanswered},
+    Step{"claim.published", Last::kUnanswered}, Step{"bulk.published", Last::kUnanswered},
+    Step{"memfd.handed_over", Last::kUnanswered},
     // a record, or the body of one that will be
     Step{"push.published", Last::kEither}, Step{"bell.rung", Last::kAnswered},
     Step{"sleep.begun", Last::kEither}, Step{"sleep.announced", Last::kEither},
@@ -40,7 +41,7 @@ constexpr std::array kStepsOfAWorker{
 constexpr std::array kStepsOfAnEngine{
     "push.padded",    "push.reserved", "push.body_written", "push.header_written", "push.committed",
     "push.published", "doorbell.due",  "doorbell.bumped",   "doorbell.rung",       "bell.announced",
-    "pop.peeked",     "pop.copied",    "pop.released"};
+    "pop.peeked",     "pop.copied",    "pop.released",      "recall.published"};
 
 std::vector<std::string> kill_at(const std::string& point, int pass) {
   return {"DSPOOL_KILL_AT=" + point + ":" + std::to_string(pass)};

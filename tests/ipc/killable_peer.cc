@@ -55,6 +55,7 @@ int main() {
   while (channel.wait()) {
     const auto record = channel.try_receive();
     if (record->body.empty()) return EXIT_SUCCESS;
+    if (!channel.claim()) return EXIT_FAILURE;           // the engine recalls what was answered
     if (!answer(channel, *record)) return EXIT_FAILURE;  // one answer at a time fits
     channel.release();
     channel.publish();

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 
+#include "ipc/recall.h"
 #include "tests/model/checked_ring.h"
 #include "tests/model/explored.h"
 #include "tests/model/planted_bug.h"
@@ -71,6 +72,30 @@ TEST_F(LiarModelTest, TheProducerFindsNoRoomThatWasNotGiven) {
       producer.publish();
       for (int look = 0; look < 2; ++look) {
         execution.require(!producer.try_reserve(kBody), "room was found that nobody gave");
+      }
+    });
+  });
+}
+
+TEST_F(LiarModelTest, TheEngineBelievesNoClaimToWhatItHasNotSent) {
+  struct Shared {
+    Atomic<std::uint64_t> claimed = 0;
+    Atomic<std::uint64_t> recalled = 0;
+  };
+  expect_no_failure([](Execution& execution) {
+    const auto shared = std::make_shared<Shared>();
+    shared->claimed.set_name("claimed");
+    shared->claimed.plant(planted_bug().claimed);
+    execution.add_thread("liar", [shared] {
+      shared->claimed.store(1, std::memory_order_seq_cst);
+      shared->claimed.store(kLie, std::memory_order_seq_cst);
+    });
+    execution.add_thread("engine", [shared, &execution] {
+      ipc::BasicRecaller<Atomic> recaller(shared->recalled, shared->claimed);
+      recaller.count_request();
+      for (int look = 0; look < 2; ++look) {
+        execution.require(recaller.recall() <= recaller.sent(),
+                          "a claim was believed that cannot be");
       }
     });
   });

@@ -27,6 +27,11 @@ constexpr std::array kBugs = {
     PlantedBug{.name = "doorbell_not_bumped", .doorbell = {.never_changes = true}},
     PlantedBug{.name = "receiver_announced_acq_rel", .receiver = {.modify = acq_rel}},
     PlantedBug{.name = "receiver_loaded_acquire", .receiver = {.load = acquire}},
+    PlantedBug{.name = "claim_stored_release", .claimed = {.store = release}},
+    PlantedBug{.name = "claim_loaded_acquire", .claimed = {.load = acquire}},
+    PlantedBug{.name = "claim_trusted_twice", .claimed = {.loads_at_every_use = true}},
+    PlantedBug{.name = "recall_stored_release", .recalled = {.store = release}},
+    PlantedBug{.name = "recall_loaded_acquire", .recalled = {.load = acquire}},
 };
 
 const PlantedBug& choose() {

@@ -1,4 +1,4 @@
-// A bug in the ring or in the doorbell's protocol, planted by what it stands on.
+// A bug in the ring, or in the doorbell's or the recall's protocol, planted by what it stands on.
 #pragma once
 
 #include <string_view>
@@ -14,6 +14,8 @@ struct PlantedBug {
   Sabotage sleeping = {};
   Sabotage doorbell = {};
   Sabotage receiver = {};
+  Sabotage claimed = {};
+  Sabotage recalled = {};
   bool looks_again = true;  // between announcing sleep and sleeping
 };
 

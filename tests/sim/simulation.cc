@@ -31,8 +31,8 @@ dispatch::Limits limits(const Options& options) {
   return {.max_in_flight = options.max_in_flight,
           .pipeline = 8,
           .session_queue = 64,
-          .queue = 200,
-          .checkout_timeout = milliseconds(150),
+          .queue = 200 * options.rush,
+          .checkout_timeout = milliseconds(options.rush > 1 ? 1'000 : 150),
           .cancel_grace = kGrace,
           .affinity = options.affinity,
           .session_ttl = options.ttl};
@@ -89,9 +89,7 @@ std::vector<std::string> Simulation::run() {
   unfinished_ = options_.calls;
   after(nanoseconds(0), [this] { arrive_somebody(); });
   constexpr std::uint64_t kTooManyEvents = 10'000'000;
-  const auto busy = [this] {
-    return unfinished_ != 0 || dispatcher_.in_flight() != 0 || !archive_.is_idle();
-  };
+  const auto busy = [this] { return unfinished_ != 0 || !all_are_idle() || !archive_.is_idle(); };
   while (busy() && event_count_ < kTooManyEvents) {
     const auto timer = dispatcher_.next_timer(now_);
     if (timer && (events_.empty() || *timer <= events_.top().at)) {
@@ -112,6 +110,14 @@ std::vector<std::string> Simulation::run() {
   auto wrong = verdict();
   wrong.insert(wrong.begin(), problems_.begin(), problems_.end());
   return wrong;
+}
+
+bool Simulation::all_are_idle() const {
+  bool idle = dispatcher_.in_flight() == 0;
+  for (std::uint32_t i = 0; i < options_.workers; ++i) {
+    idle = idle && dispatcher_.worker(i).in_flight() == 0;
+  }
+  return idle;
 }
 
 void Simulation::let_all_expire() {
@@ -200,7 +206,7 @@ void Simulation::arrive_somebody() {
   } while (!dispatcher_.arrive(arriving, now_));
   if (chance() < 0.03) after(some_time(milliseconds(3)), [&] { maybe_cancel(arriving); });
   if (calls_.size() < options_.calls) {
-    after(some_time(kMeanBetweenArrivals), [this] { arrive_somebody(); });
+    after(some_time(kMeanBetweenArrivals / options_.rush), [this] { arrive_somebody(); });
   }
 }
 
@@ -305,6 +311,19 @@ void Simulation::kill(std::uint32_t worker, std::string_view) {
 
 void Simulation::cancel(std::uint32_t, std::uint64_t) {}  // it answers in its own time
 
+std::uint64_t Simulation::begun(std::uint32_t worker) { return workers_[worker].claimed; }
+
+// At times the worker is about to begin one: it has claimed it, and sees that it was recalled.
+std::uint64_t Simulation::recall(std::uint32_t worker) {
+  Worker& w = workers_[worker];
+  w.recalled = w.received;
+  if (w.claimed < w.received && chance() < 0.2) {
+    ++w.claimed;
+    ++counts_.in_doubt;
+  }
+  return w.claimed;
+}
+
 Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
   Worker& w = workers_[worker];
   if (w.epoch == 0) {
@@ -320,6 +339,7 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     problems_.push_back(fmt::format("a part of {}'s state is missing", request.session));
   }
   w.ring.push_back({.request_id = request.request_id,
+                    .order = ++w.received,
                     .attempt = request.attempt,
                     .session = std::string(request.session),
                     .command = std::string(request.command),
@@ -338,16 +358,11 @@ void Simulation::begin_next(std::uint32_t worker) {
   ++w.running;
   const Received received = w.ring.front();
   w.ring.pop_front();
+  w.claimed = std::max(w.claimed, received.order);
+  if (received.order <= w.recalled) return skip(worker, received, OutcomeStatus::kRecalled);
   if (received.deadline <= now_) {
-    after(nanoseconds(1), [this, worker, epoch = w.epoch, received] {
-      if (workers_[worker].epoch != epoch) return;
-      ++counts_.skipped;
-      Outcome outcome;
-      outcome.status = OutcomeStatus::kCancelled;
-      outcome.attempt = received.attempt;
-      answer(worker, received.request_id, outcome);
-    });
-    return;
+    ++counts_.skipped;
+    return skip(worker, received, OutcomeStatus::kCancelled);
   }
   if (chance() < 0.005) return;  // hangs until it is killed
   // Sometimes so short that the pipeline opens.
@@ -355,12 +370,22 @@ void Simulation::begin_next(std::uint32_t worker) {
   after(service, [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
 }
 
+void Simulation::skip(std::uint32_t worker, const Received& received, OutcomeStatus status) {
+  after(nanoseconds(1), [this, worker, epoch = workers_[worker].epoch, received, status] {
+    if (workers_[worker].epoch != epoch) return;
+    Outcome outcome;
+    outcome.status = status;
+    outcome.attempt = received.attempt;
+    answer(worker, received.request_id, outcome);
+  });
+}
+
 void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Received& received) {
   Worker& w = workers_[worker];
   if (w.epoch != epoch) return;  // it died in between
   Outcome outcome;
   outcome.attempt = received.attempt;
-  outcome.service_ns = kMeanService.count() / 20;
+  outcome.service_ns = kMeanService.count() / 50;
   outcome.hydration_ns = received.hydrated ? kMissCost.count() : 0;
   std::vector<std::uint8_t> encoded;
   std::vector<std::uint8_t> logged;
@@ -371,6 +396,7 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
     outcome.status = OutcomeStatus::kNeedState;
     ++counts_.need_state;
   } else {
+    executed_.insert(received.request_id);
     if (!has) {
       cached = {
           .version = received.version, .state_id = received.state_id, .value = received.value};
@@ -414,6 +440,16 @@ void Simulation::answer(std::uint32_t worker, std::uint64_t request_id, Outcome&
 
 // ---- the verdict ----
 
+// What was taken back did not run, and its call waited for another attempt.
+void Simulation::check_recalls(std::vector<std::string>& wrong) const {
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind != EventKind::kAttemptEnded || event.detail != "recalled") continue;
+    if (executed_.contains(event.request)) {
+      wrong.push_back(fmt::format("attempt {} was taken back, and ran", event.request));
+    }
+  }
+}
+
 // A session expires only when nothing has happened to it for its ttl. One that the durable store
 // has ends later than it has expired: when it is gone from there.
 Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
@@ -454,6 +490,8 @@ std::vector<std::string> Simulation::verdict() {
   counts_.warm = metrics_.warm_hits.value();
   counts_.stolen = metrics_.steals.value();
   counts_.shed = metrics_.refused_for(telemetry::Refusal::kOverloaded).value();
+  counts_.recalled = metrics_.recalls.value();
+  check_recalls(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

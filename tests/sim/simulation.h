@@ -3,7 +3,8 @@
 //
 // Each simulated worker behaves as the Python worker does: it runs what lies in its ring one after
 // the other, keeps (version, state_id) of the sessions it served in a bounded cache, asks for the
-// state where it lacks it, and answers `increment` with the session's value + 1 as a delta.
+// state where it lacks it, skips what was taken back, and answers `increment` with the session's
+// value + 1 as a delta.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -39,7 +41,8 @@ struct Options {
   std::uint32_t calls = 400;
   std::uint32_t max_in_flight = 1;
   Affinity affinity = Affinity::kHint;
-  double zipf = 0.6;  // exponent of the sessions' popularity; not 1
+  std::uint32_t rush = 1;  // calls come so many times as often
+  double zipf = 0.6;       // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
   bool durable = false;  // there is a durable store, and half of the sessions are `local`
 };
@@ -59,7 +62,7 @@ class Simulation final : private dispatch::Transport,
   struct Counts {
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
-                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0;
+                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -67,6 +70,7 @@ class Simulation final : private dispatch::Transport,
   // What a worker received; the request's views are copied.
   struct Received {
     std::uint64_t request_id = 0;
+    std::uint64_t order = 0;  // the how manyeth that the worker received
     std::uint32_t attempt = 0;
     std::string session;
     std::string command;
@@ -84,6 +88,9 @@ class Simulation final : private dispatch::Transport,
   struct Worker {
     std::uint64_t epoch = 0;  // 0: dead
     std::deque<Received> ring;
+    std::uint64_t received = 0;
+    std::uint64_t claimed = 0;   // of these
+    std::uint64_t recalled = 0;  // these are skipped if they were not claimed before
     std::uint32_t running = 0;
     std::map<std::string, Cached> cache;
   };
@@ -98,6 +105,8 @@ class Simulation final : private dispatch::Transport,
 
   dispatch::Sent send(std::uint32_t worker, const dispatch::Request& request) override;
   void cancel(std::uint32_t worker, std::uint64_t request_id) override;
+  std::uint64_t begun(std::uint32_t worker) override;
+  std::uint64_t recall(std::uint32_t worker) override;
   void kill(std::uint32_t worker, std::string_view why) override;
   void ended(Call& call) override;
   void turn_came(Call& call) override;
@@ -111,6 +120,7 @@ class Simulation final : private dispatch::Transport,
   void make_ready(std::uint32_t worker);
   void die(std::uint32_t worker);
   void begin_next(std::uint32_t worker);
+  void skip(std::uint32_t worker, const Received& received, dispatch::OutcomeStatus status);
   void finish(std::uint32_t worker, std::uint64_t epoch, const Received& received);
   void arrive_somebody();
   [[nodiscard]] std::uint32_t some_session();
@@ -121,6 +131,8 @@ class Simulation final : private dispatch::Transport,
   void let_all_expire();
   void stop();
   void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
+  [[nodiscard]] bool all_are_idle() const;
+  void check_recalls(std::vector<std::string>& wrong) const;
   [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
   [[nodiscard]] std::vector<std::string> verdict();
 
@@ -145,6 +157,7 @@ class Simulation final : private dispatch::Transport,
   std::uint32_t unfinished_ = 0;
   // For each session, when it was found to have expired while the durable store still had it.
   std::map<std::string, std::deque<TimePoint>> expiring_;
+  std::set<std::uint64_t> executed_;  // attempts
   std::vector<std::string> problems_;
   Counts counts_;
 };

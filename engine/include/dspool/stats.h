@@ -48,6 +48,7 @@ struct Stats {
   std::uint64_t worker_restarts = 0;
   std::uint64_t workers_lost = 0;  // deaths that were not asked for
   std::uint64_t late_answers = 0;  // thrown away: their call had ended
+  std::uint64_t recalls = 0;       // attempts that were taken back before they began
   std::uint64_t violations = 0;    // channels dropped for what stood in them
   std::uint64_t expired_sessions = 0;
   std::uint64_t evicted_sessions = 0;  // whose fields left shared memory for the durable store

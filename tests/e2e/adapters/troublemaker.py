@@ -68,6 +68,13 @@ class Troublemaker(Adapter):
         time.sleep(ms / 1000)
         return self.increment(session)
 
+    def wait_for(self, session: Session, /, begun: str, end: str) -> int:
+        """Makes the file `begun`, waits until there is the file `end`, and increments."""
+        open(begun, "w").close()
+        while not os.path.exists(end):
+            time.sleep(0.001)
+        return self.increment(session)
+
     def exit(self, session: Session, /, status: int = 3) -> None:
         os._exit(status)
 

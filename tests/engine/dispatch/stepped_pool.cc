@@ -20,6 +20,11 @@ std::vector<std::string> name_workers(std::uint32_t count) {
   return names;
 }
 
+Limits sized(Limits limits, std::uint32_t workers) {
+  if (limits.pool_size == 0) limits.pool_size = workers;
+  return limits;
+}
+
 }  // namespace
 
 std::string SteppedCall::code() const {
@@ -29,10 +34,10 @@ std::string SteppedCall::code() const {
 
 SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size_t history_events,
                          std::uint32_t workers, const Limits& limits)
-    : names_(name_workers(workers)),
+    : names_(name_workers(std::max(workers, 2U))),
       store_(kMostStateBytes, segment),
       history_(history_events),
-      dispatcher_(limits,
+      dispatcher_(sized(limits, workers),
                   {.transport = *this,
                    .store = store_,
                    .archive = archive,
@@ -47,7 +52,9 @@ SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size
 
 SteppedPool::~SteppedPool() {
   dispatcher_.stop(now_);
-  answer_all();
+  for (std::uint32_t i = 0; i < names_.size(); ++i) {
+    dispatcher_.worker_lost(i, Loss::kDeath, "killed", now_);
+  }
 }
 
 void SteppedPool::replace(std::uint32_t worker) {
@@ -101,6 +108,30 @@ Sent SteppedPool::send(std::uint32_t worker, const Request& request) {
   received_.push_back(
       {.worker = worker, .request_id = request.request_id, .attempt = request.attempt});
   return Sent::kSent;
+}
+
+std::uint64_t SteppedPool::begun(std::uint32_t worker) {
+  ++looks_;
+  return begun_.at(worker);
+}
+
+std::vector<std::uint64_t> SteppedPool::unanswered(std::uint32_t worker) const {
+  std::vector<std::uint64_t> ids;
+  for (const Received& received : received_) {
+    if (received.worker == worker) ids.push_back(received.request_id);
+  }
+  return ids;
+}
+
+bool SteppedPool::tell(std::uint64_t request_id, OutcomeStatus status) {
+  const auto found = std::ranges::find(received_, request_id, &Received::request_id);
+  if (found == received_.end()) return false;
+  const Received received = *found;
+  received_.erase(found);
+  Outcome outcome;
+  outcome.status = status;
+  outcome.attempt = received.attempt;
+  return dispatcher_.answered(received.worker, received.request_id, outcome, now_);
 }
 
 void SteppedPool::answer(const Call& call, std::int64_t value, std::chrono::nanoseconds service,

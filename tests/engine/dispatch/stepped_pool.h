@@ -28,11 +28,12 @@ struct SteppedCall : Call {
 
 class SteppedPool final : private Transport, private CallListener {
  public:
-  // `archive` null: there is no durable store. Both outlive *this.
+  // `archive` null: there is no durable store. Both outlive *this. There are two places for workers
+  // at least.
   explicit SteppedPool(ipc::StateSegment& segment, Archive* archive = nullptr,
-                       std::size_t history_events = 1024, std::uint32_t workers = 1,
+                       std::size_t history_events = 1024, std::uint32_t ready_workers = 1,
                        const Limits& limits = {});
-  // Stops the pool, and has workers answer what they have.
+  // Stops the pool, and its workers with what they have.
   ~SteppedPool() override;
 
   [[nodiscard]] Dispatcher& dispatcher() noexcept { return dispatcher_; }
@@ -55,6 +56,20 @@ class SteppedPool final : private Transport, private CallListener {
   void answer_all();
   // The worker dies, and another takes its place.
   void replace(std::uint32_t worker);
+  // Something else than an answer to a request; false: it was not believed.
+  [[nodiscard]] bool tell(std::uint64_t request_id, OutcomeStatus status);
+  // The requests of a worker that it has not answered, in the order in which they were sent.
+  [[nodiscard]] std::vector<std::uint64_t> unanswered(std::uint32_t worker) const;
+  // From here on a worker has begun the first so many requests that it was sent, and no others;
+  // of `in_doubt` more it may say that they were recalled, although they count as begun.
+  void let_begin(std::uint32_t worker, std::uint64_t requests, std::uint64_t in_doubt = 0) {
+    begun_.at(worker) = requests;
+    in_doubt_ = in_doubt;
+  }
+  // How often it was asked what a worker has begun.
+  [[nodiscard]] std::uint32_t looks() const noexcept { return looks_; }
+  // Workers that were to be killed.
+  [[nodiscard]] const std::vector<std::uint32_t>& killed() const noexcept { return killed_; }
   // Calls whose turn to read fields has come.
   [[nodiscard]] const std::vector<Call*>& turns() const noexcept { return turns_; }
   // The call reads, and tells.
@@ -80,7 +95,9 @@ class SteppedPool final : private Transport, private CallListener {
 
   Sent send(std::uint32_t worker, const Request& request) override;
   void cancel(std::uint32_t, std::uint64_t) override {}
-  void kill(std::uint32_t, std::string_view) override {}
+  std::uint64_t begun(std::uint32_t worker) override;
+  std::uint64_t recall(std::uint32_t worker) override { return begun_.at(worker) + in_doubt_; }
+  void kill(std::uint32_t worker, std::string_view) override { killed_.push_back(worker); }
   void ended(Call& call) override { ++static_cast<SteppedCall&>(call).times_ended; }
   void turn_came(Call& call) override { turns_.push_back(&call); }
   void hand_off_due() override { hand_off_is_due_ = true; }
@@ -98,6 +115,10 @@ class SteppedPool final : private Transport, private CallListener {
   telemetry::EventHistory history_;
   std::deque<SteppedCall> calls_;
   std::deque<Received> received_;  // and not answered
+  std::array<std::uint64_t, 2> begun_{~std::uint64_t{0}, ~std::uint64_t{0}};
+  std::uint64_t in_doubt_ = 0;
+  std::uint32_t looks_ = 0;
+  std::vector<std::uint32_t> killed_;
   std::vector<Call*> turns_;
   bool hand_off_is_due_ = false;
   std::uint64_t epochs_ = 0;
