@@ -132,6 +132,18 @@ TEST(WorkerCallTest, DoesNotBeginWhatExpiredInTheRing) {
   EXPECT_EQ(worker.call(Call{.command = "keep_session"}).result_json(), "[  ]") << "it ran";
 }
 
+TEST(WorkerCallTest, DoesNotBeginWhatWasTakenBack) {
+  WorkerHarness worker;
+  for (const std::uint64_t deadline_ns : {std::uint64_t{0}, std::uint64_t{1}}) {
+    const Reply reply =
+        worker.call(Call{.command = "keep_session", .deadline_ns = deadline_ns, .recalled = true});
+    EXPECT_EQ(reply.response().status(), wire::Status::recalled);
+    EXPECT_EQ(reply.response().result(), nullptr);
+    EXPECT_EQ(reply.response().delta(), nullptr);
+  }
+  EXPECT_EQ(worker.call(Call{.command = "keep_session"}).result_json(), "[  ]") << "it ran";
+}
+
 TEST(WorkerCallTest, PrintsReachTheLogAndNotTheChannel) {
   WorkerHarness worker;
   EXPECT_EQ(worker.call(Call{.command = "print_noise"}).result_json(), "\"quiet\"");

@@ -204,7 +204,7 @@ std::uint64_t WorkerHarness::send(const Call& call, bool late) {
                                      /*state_at=*/nullptr, call.deadline_ns, call.lm_version));
   const std::uint64_t request_id = next_request_id_++;
   send_bytes(wire::MessageType::request, request_id,
-             {builder.GetBufferPointer(), builder.GetSize()});
+             {builder.GetBufferPointer(), builder.GetSize()}, call.recalled);
   if (call.state && late) hand_over();
   return request_id;
 }
@@ -232,11 +232,13 @@ void WorkerHarness::send_language_model(std::uint32_t version, const std::string
 }
 
 void WorkerHarness::send_bytes(wire::MessageType type, std::uint64_t request_id,
-                               std::span<const std::uint8_t> bytes) {
+                               std::span<const std::uint8_t> bytes, bool recalled) {
   const auto place = channel_->try_reserve(static_cast<std::uint32_t>(bytes.size()));
   if (!place) throw std::runtime_error("the request ring is full");
   if (!bytes.empty()) std::memcpy(place->data(), bytes.data(), bytes.size());
   channel_->commit(static_cast<std::uint16_t>(type), request_id);
+  if (type == wire::MessageType::request) channel_->count_request();
+  if (recalled) static_cast<void>(channel_->recall_requests());
   if (channel_->publish()) channel_->ring_worker();
 }
 

@@ -37,6 +37,7 @@ struct Call {
   std::uint64_t deadline_ns = 0;
   std::uint32_t lm_version = 0;
   std::uint32_t attempt = 1;
+  bool recalled = false;  // taken back before the worker can see it
 };
 
 // One record from the worker, verified.
@@ -93,7 +94,7 @@ class WorkerHarness {
 
  private:
   void send_bytes(wire::MessageType type, std::uint64_t request_id,
-                  std::span<const std::uint8_t> bytes);
+                  std::span<const std::uint8_t> bytes, bool recalled = false);
   void hand_over();
 
   std::unique_ptr<ipc::EngineChannel> channel_;

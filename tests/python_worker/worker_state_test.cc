@@ -147,6 +147,17 @@ TEST(WorkerStateTest, TakesBlocksThatNobodyReads) {
   }
 }
 
+TEST(WorkerStateTest, TakesBlocksOfWhatWasTakenBack) {
+  WorkerHarness worker;
+  const Fields fields{{{"a", text("one")}}, {}, {"a"}};
+  for (int i = 0; i < 3; ++i) {
+    Call recalled = with(read("a"), fields);
+    recalled.recalled = true;
+    EXPECT_EQ(worker.call(recalled).response().status(), wire::Status::recalled);
+    EXPECT_EQ(worker.call(with(read("a"), fields)).result().AsString().str(), "one");
+  }
+}
+
 TEST(WorkerStateTest, RefusesWhatLiesOutsideOfItsExtent) {
   WorkerHarness worker;
   const Fields fields{{{"a", text("one")}}, {}, {}, /*misplaced=*/{"a"}};
