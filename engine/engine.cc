@@ -41,6 +41,7 @@ dispatch::Limits limits_from(const Config& config) {
           .pipeline = config.worker.pipeline,
           .session_queue = config.session_queue_limit,
           .queue = config.queue_limit,
+          .pool_size = config.pool_size,
           .checkout_timeout = config.checkout_timeout,
           .cancel_grace = config.worker.cancel_grace,
           .affinity = config.affinity,
@@ -108,7 +109,8 @@ class Engine::Parts final : private worker::LinkListener {
         front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get(),
               [this](const LanguageModel& model) { set_lm(model); }),
         prober(gate, reactor_waker, names, config.pool_size),
-        statistics(gate, sessions, metrics, config.pool_size, dispatch::Gate::now()) {}
+        statistics(gate, sessions, metrics, names, config.pool_size, config.worker.max_in_flight,
+                   dispatch::Gate::now()) {}
 
   ~Parts() override {
     gate.step(

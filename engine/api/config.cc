@@ -106,7 +106,7 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"operation_timeout", slot<&Config::operation_timeout>, 1, kMostMs},
     {"affinity", slot<&Config::affinity>},
     {"session_queue_limit", slot<&Config::session_queue_limit>, 1, kMostKept},
-    {"queue_limit", slot<&Config::queue_limit>, 1, kMostKept},
+    {"queue_limit", slot<&Config::queue_limit>, 0, kMostKept},
     {"history_events", slot<&Config::history_events>, 0, kMostKept},
     {"log_level", slot<&Config::log_level>},
     {"session.ttl", slot<&Config::session, &SessionConfig::ttl>, 0, kMostMs},
@@ -149,7 +149,7 @@ template <>
 constexpr std::array kWords<PoolMode> = std::to_array<std::string_view>({"default", "development",
                                                                          "test", "production"});
 template <>
-constexpr std::array kWords<Affinity> = std::to_array<std::string_view>({"hint", "off"});
+constexpr std::array kWords<Affinity> = std::to_array<std::string_view>({"hint", "off", "pinned"});
 template <>
 constexpr std::array kWords<Durability> = std::to_array<std::string_view>({"memory", "local",
                                                                            "replicated"});
@@ -157,7 +157,7 @@ template <>
 constexpr std::array kWords<LogLevel> = std::to_array<std::string_view>({"debug", "info", "warning",
                                                                          "error", "off"});
 static_assert(kWords<PoolMode>[static_cast<std::size_t>(PoolMode::kProduction)] == "production");
-static_assert(kWords<Affinity>[static_cast<std::size_t>(Affinity::kOff)] == "off");
+static_assert(kWords<Affinity>[static_cast<std::size_t>(Affinity::kPinned)] == "pinned");
 static_assert(kWords<LogLevel>[static_cast<std::size_t>(LogLevel::kOff)] == "off");
 
 // Whether `node` is a T; then `value` is what it says.

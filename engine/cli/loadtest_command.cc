@@ -132,10 +132,12 @@ void add_pool(CLI::App& command, loadtest::Options& o) {
       .add_option_function<std::string>(
           "--affinity",
           [&o](const std::string& name) {
-            o.affinity = name == "off" ? Affinity::kOff : Affinity::kHint;
+            o.affinity = name == "off"      ? Affinity::kOff
+                         : name == "pinned" ? Affinity::kPinned
+                                            : Affinity::kHint;
           },
-          "Prefer the worker where a session is warm [hint]")
-      ->check(CLI::IsMember({"hint", "off"}))
+          "Prefer the worker where a session is warm, or wait for it [hint]")
+      ->check(CLI::IsMember({"hint", "off", "pinned"}))
       ->type_name("")
       ->group(group);
   command

@@ -69,7 +69,9 @@ struct Call : session::QueueEntry {
   std::uint64_t id = 0;
   TimePoint arrived;
   std::uint32_t attempts = 0;
-  Timer timer{kCallTimer, this};  // the nearer of deadline and checkout timeout
+  Timer timer{kCallTimer, this};  // the nearest of its deadline and what its wait is bounded by
+  TimePoint waits_since;          // for a slot
+  TimePoint patient_until;        // with a worker that its session expects
   std::uint64_t request_id = 0;   // of the attempt that runs for it; 0: none
   std::uint32_t worker = 0;       // where that attempt runs
   Errand* errand = nullptr;    // on the durable store that it waits for, out of its queue by then

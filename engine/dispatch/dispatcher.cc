@@ -1,6 +1,6 @@
-// Calls and their sessions: admission, queues, time. What happens to attempts is in
-// dispatcher_attempts.cc, what needs no worker in dispatcher_turns.cc, how sessions end in
-// dispatcher_ends.cc.
+// Calls and their sessions: admission, queues, time. Where a session runs is decided in
+// dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, what needs no
+// worker in dispatcher_turns.cc, how sessions end in dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
@@ -21,7 +21,8 @@ constexpr std::chrono::seconds kLongestFarewell{10};
 // Bounds on the work of one step.
 constexpr std::size_t kTimersPerStep = 1024;
 constexpr std::size_t kExpiriesPerStep = 32;  // each frees a session's fields
-constexpr std::uint32_t kHandOffsPerStep = 64;
+
+constexpr std::uint32_t kQueuedPerSlot = 64;
 
 constexpr milliseconds kCallTick{1};
 constexpr milliseconds kExpiryTick{100};  // a round is 7 minutes, the default ttl 5
@@ -40,6 +41,10 @@ Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
       random_(static_cast<std::minstd_rand::result_type>(seed)),
       wheel_(start, kCallTick),
       expiries_(start, kExpiryTick),
+      seating_(worker_names.size()),
+      waiting_(worker_names.size()),
+      pool_size_(limits.pool_size != 0 ? limits.pool_size
+                                       : static_cast<std::uint32_t>(worker_names.size())),
       capacity_(limits.max_in_flight) {
   workers_.reserve(worker_names.size());
   for (std::uint32_t i = 0; i < worker_names.size(); ++i) {
@@ -73,14 +78,29 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
   return true;
 }
 
-std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) const {
+std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) {
+  using telemetry::Refusal;
   if (stopping_) return errors::stopping();
   if (now >= call.deadline) return errors::deadline_exceeded(milliseconds(0), false);
-  if (waiting_calls_ >= limits_.queue) return errors::queue_full(limits_.queue, expected_wait());
+  if (waiting_calls_ >= queue_limit()) {
+    ports_.metrics.refused_for(Refusal::kQueueFull).add(1);
+    return errors::queue_full(queue_limit(), expected_wait());
+  }
   if (call.session->queue.size() > limits_.session_queue) {
+    ports_.metrics.refused_for(Refusal::kSessionQueueFull).add(1);
     return errors::session_queue_full(call.session->id(), limits_.session_queue, expected_wait());
   }
+  const nanoseconds bound = Shedder::bound(service_time());
+  if (shedder_.overloaded() && call.kind == CallKind::kExecute && slot_wait() > bound) {
+    ports_.metrics.refused_for(Refusal::kOverloaded).add(1);
+    return errors::overloaded(duration_cast<milliseconds>(bound), expected_wait());
+  }
   return std::nullopt;
+}
+
+std::uint32_t Dispatcher::queue_limit() const noexcept {
+  if (limits_.queue != 0) return limits_.queue;
+  return kQueuedPerSlot * std::max(1U, pool_size_) * limits_.max_in_flight;
 }
 
 // So that calls that are refused do not fill the table.
@@ -96,13 +116,28 @@ void Dispatcher::cancel(Call& call, TimePoint now) {
 }
 
 void Dispatcher::call_timer_fired(Call& call, TimePoint now) {
-  if (now < call.deadline) {  // armed by `wait`: the checkout timeout
-    give_up(call, errors::checkout_timeout(limits_.checkout_timeout, ready_workers(), last_words_),
-            now);
-    return;
+  if (now >= call.deadline) {
+    const auto timeout = std::chrono::ceil<milliseconds>(call.deadline - call.arrived);
+    return give_up(call, errors::deadline_exceeded(timeout, call.request_id != 0), now);
   }
-  const auto timeout = std::chrono::ceil<milliseconds>(call.deadline - call.arrived);
-  give_up(call, errors::deadline_exceeded(timeout, call.request_id != 0), now);
+  using telemetry::Refusal;
+  session::Session& session = *call.session;  // it waits for a slot: arm_wait
+  const nanoseconds waited = now - call.waits_since;
+  if (waited >= limits_.checkout_timeout) {
+    ports_.metrics.refused_for(Refusal::kCheckoutTimeout).add(1);
+    return give_up(call,
+                   errors::checkout_timeout(limits_.checkout_timeout, ready_workers(), last_words_),
+                   now);
+  }
+  if (session.expects != session::kNoWorker) {
+    return now >= call.patient_until ? stop_expecting(session, now) : arm_wait(call, now);
+  }
+  if (shedder_.overloaded() && waited >= Shedder::bound(service_time())) {
+    ports_.metrics.refused_for(Refusal::kOverloaded).add(1);
+    return give_up(call, errors::overloaded(duration_cast<milliseconds>(waited), expected_wait()),
+                   now);
+  }
+  arm_wait(call, now);
 }
 
 // Ends a call before its answer. Its attempt, if there is one, goes on without it.
@@ -114,7 +149,7 @@ void Dispatcher::give_up(Call& call, Error error, TimePoint now) {
   }
   if (call.errand != nullptr) {
     drop_starved(*call.errand);
-    session->warm = {};
+    set_warm(*session, {});
     end(call, tl::unexpected(std::move(error)), now);
     return go_on(*session, now);
   }
@@ -171,25 +206,11 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
     }
     session.exists = true;
     if (answer_again(session, call, now)) continue;
-    // Whoever waits already has the older claim to a free slot.
-    if (!waiting_.empty()) return wait(session, false, now);
-    const std::optional<std::uint32_t> worker = pick_worker(session);
-    if (!worker) return wait(session, false, now);
+    const std::optional<std::uint32_t> worker = check_out(session, now);
+    if (!worker) return;
     if (grant(session, *worker, now) == Granted::kSent) return;
   }
   if (session.anonymous()) finish(session, SessionEnd::kTemporary, now);
-}
-
-void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
-  Call& call = head_of(session);
-  session.phase = session::Phase::kWaiting;
-  if (first) {
-    waiting_.push_front(session);
-  } else {
-    waiting_.push_back(session);
-  }
-  arm(call.timer, std::min(call.deadline, now + limits_.checkout_timeout));
-  if (least_loaded()) ports_.listener.hand_off_due();
 }
 
 Call& Dispatcher::take_head(session::Session& session) noexcept {
@@ -218,31 +239,6 @@ void Dispatcher::watch_expiry(session::Session& session, TimePoint now) noexcept
   expiries_.arm(session.expiry, now + session.ttl);
 }
 
-// ---- hand-offs ----
-
-bool Dispatcher::hand_off(TimePoint now) {
-  for (std::uint32_t i = 0; i < kHandOffsPerStep; ++i) {
-    if (waiting_.empty()) return false;
-    const std::optional<std::uint32_t> worker = least_loaded();
-    if (!worker) return false;
-    session::Session& session =
-        waiting_.take_for(*worker, workers_[*worker]->epoch, limits_.affinity == Affinity::kHint);
-    const session::SessionRef keep = head_of(session).session;
-    session.phase = session::Phase::kIdle;
-    switch (grant(session, *worker, now)) {
-      case Granted::kSent:
-        break;
-      case Granted::kFull:
-        wait(session, true, now);
-        break;
-      case Granted::kEnded:
-        offer(session, now);
-        break;
-    }
-  }
-  return !waiting_.empty() && least_loaded().has_value();
-}
-
 // ---- events of time ----
 
 bool Dispatcher::advance(TimePoint now) {
@@ -269,12 +265,12 @@ void Dispatcher::grace_fired(Attempt& attempt, TimePoint now) {
     return arm(attempt.grace, now + limits_.cancel_grace);
   }
   if (slot.stuck_since == TimePoint{}) slot.stuck_since = now;
-  doom(attempt.worker);
+  doom(attempt.worker, now);
   const TimePoint farewell = slot.stuck_since + kLongestFarewell;
   if (now < farewell && slot.runs_for_a_call(limits_.max_in_flight)) {
     return arm(attempt.grace, std::min(now + limits_.cancel_grace, farewell));
   }
-  kill(slot, "it did not react to a cancel");
+  kill(slot, "it did not react to a cancel", now);
 }
 
 std::optional<TimePoint> Dispatcher::next_timer(TimePoint now) const {
@@ -291,6 +287,7 @@ void Dispatcher::arm(Timer& timer, TimePoint due) noexcept {
 void Dispatcher::stop(TimePoint now) {
   stopping_ = true;
   fail_starved(errors::stopping(), now);
+  for (const auto& worker : workers_) release_expecting(worker->index(), now);
   while (!waiting_.empty()) {
     session::Session& session = waiting_.take_for(0, 0, false);
     const session::SessionRef keep = head_of(session).session;
@@ -329,20 +326,19 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   ports_.listener.ended(call);
 }
 
+// How long whoever comes to wait for a slot now will wait for it.
+nanoseconds Dispatcher::slot_wait() const noexcept {
+  return service_time() * waiting_.size() / std::max(1U, ready_ * limits_.max_in_flight);
+}
+
 // For retry_after: how long what waits now will take.
 milliseconds Dispatcher::expected_wait() const noexcept {
-  const std::int64_t slots =
-      std::max<std::int64_t>(1, static_cast<std::int64_t>(ready_workers()) * limits_.max_in_flight);
-  const nanoseconds wait(std::max<std::int64_t>(service_ns_, 0) * waiting_calls_ / slots);
+  const nanoseconds wait =
+      service_time() * waiting_calls_ / std::max(1U, ready_ * limits_.max_in_flight);
   return std::max(milliseconds(10), duration_cast<milliseconds>(wait));
 }
 
 // ---- what it is like now ----
-
-std::uint32_t Dispatcher::ready_workers() const noexcept {
-  return static_cast<std::uint32_t>(std::ranges::count_if(
-      workers_, [](const auto& worker) { return worker->state == WorkerState::kReady; }));
-}
 
 SessionInfo Dispatcher::describe(const session::Session& session, TimePoint now,
                                  std::chrono::system_clock::time_point wall) const {

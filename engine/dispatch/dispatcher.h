@@ -9,7 +9,8 @@
 //   I1  a session has at most one attempt in flight: its phase is kRunning exactly then.
 //   I2  only the head of a session's queue waits for a slot, so one busy session holds up nobody.
 //   I3  a call ends exactly once: `CallListener::ended` is told in the step that ends it.
-//   I4  a session stands in the waiting list exactly while its phase is kWaiting.
+//   I4  a session stands in the waiting list exactly while its phase is kWaiting. One that expects
+//       a worker does so only while that has attempts in flight.
 //   I5  a session has at most one errand on the durable store under way, or waits for memory to
 //       go on with one: its phase is kArchived exactly then, and nothing else changes its record.
 //   I6  the record of a session in phase kRead is a caller's to read outside of all steps: nobody
@@ -34,6 +35,8 @@
 #include "engine/dispatch/archive.h"
 #include "engine/dispatch/call.h"
 #include "engine/dispatch/journal.h"
+#include "engine/dispatch/seating.h"
+#include "engine/dispatch/shedder.h"
 #include "engine/dispatch/transport.h"
 #include "engine/dispatch/waiting_list.h"
 #include "engine/dispatch/worker_slots.h"
@@ -50,11 +53,14 @@ namespace dspool::dispatch {
 struct Limits {
   std::uint32_t max_in_flight = 1;
   std::uint32_t pipeline = 8;
-  std::uint32_t session_queue = 1024;
-  std::uint32_t queue = 65'536;
+  std::uint32_t session_queue = 16;
+  std::uint32_t queue = 0;      // 0: kQueuedPerSlot for each slot of the pool
+  std::uint32_t pool_size = 0;  // the workers that a queue of that kind is measured by; 0: all
   std::chrono::milliseconds checkout_timeout{10'000};
   std::chrono::milliseconds cancel_grace{5'000};
   Affinity affinity = Affinity::kHint;
+  // At most this long a session waits for the worker where it is warm while others are idle.
+  std::chrono::milliseconds longest_wait_for_warm{50};
   std::chrono::milliseconds session_ttl{0};     // of one that a call makes; 0: it does not expire
   Durability durability = Durability::kMemory;  // likewise
 };
@@ -104,8 +110,8 @@ class Dispatcher {
   [[nodiscard]] bool answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
                               TimePoint now);
   // No more work for this worker, whose death is to come; that nobody asked for, if it has hung up.
-  void doom(std::uint32_t worker);
-  void hung_up(std::uint32_t worker);
+  void doom(std::uint32_t worker, TimePoint now);
+  void hung_up(std::uint32_t worker, TimePoint now);
   void worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now);
   // Why the last worker that could not start did not.
   void start_failed(std::string_view last_words) { last_words_ = last_words; }
@@ -133,6 +139,8 @@ class Dispatcher {
   // all calls, attempts and errands are over.
   bool end_sessions(TimePoint now);
 
+  // The workers that the pool is to have, from here on.
+  void set_pool_size(std::uint32_t workers) noexcept { pool_size_ = workers; }
   // Needed by every attempt sent from here on.
   void set_lm_version(std::uint32_t version) noexcept {
     lm_version_ = std::max(lm_version_, version);  // two that set it may come here in either order
@@ -145,7 +153,11 @@ class Dispatcher {
     return static_cast<std::uint32_t>(workers_.size());
   }
   [[nodiscard]] const WorkerSlot& worker(std::uint32_t index) const { return *workers_[index]; }
-  [[nodiscard]] std::uint32_t ready_workers() const noexcept;
+  [[nodiscard]] std::uint32_t ready_workers() const noexcept { return ready_; }
+  [[nodiscard]] bool overloaded() const noexcept { return shedder_.overloaded(); }
+  // How long a command takes, and how much longer where its session is not warm; 0: not known yet.
+  [[nodiscard]] std::chrono::nanoseconds service_time() const noexcept;
+  [[nodiscard]] std::chrono::nanoseconds miss_cost() const noexcept;
   // `wall`: what people's clocks say at `now`.
   [[nodiscard]] SessionInfo describe(const session::Session& session, TimePoint now,
                                      std::chrono::system_clock::time_point wall) const;
@@ -154,12 +166,12 @@ class Dispatcher {
   enum class Granted : std::uint8_t { kSent, kFull, kEnded };
 
   // -- admission --
-  [[nodiscard]] std::optional<Error> refusal(const Call& call, TimePoint now) const;
+  [[nodiscard]] std::optional<Error> refusal(const Call& call, TimePoint now);
+  [[nodiscard]] std::uint32_t queue_limit() const noexcept;
   void forget_if_unused(session::Session& session) noexcept;
 
   // -- sessions --
   void offer(session::Session& session, TimePoint now);
-  void wait(session::Session& session, bool first, TimePoint now);
   [[nodiscard]] bool serve(session::Session& session, Call& call, TimePoint now);
   void visit(session::Session& session, Call& call, TimePoint now);
   void let_read(session::Session& session, Call& call);
@@ -175,11 +187,25 @@ class Dispatcher {
   Call& take_head(session::Session& session) noexcept;
   void leave_queue(Call& call);
 
+  // -- checkout --
+  [[nodiscard]] std::optional<std::uint32_t> check_out(session::Session& session, TimePoint now);
+  void wait(session::Session& session, bool first, TimePoint now);
+  void expect(session::Session& session, std::uint32_t worker, TimePoint now);
+  void stop_expecting(session::Session& session, TimePoint now);
+  void release_expecting(std::uint32_t worker, TimePoint now);
+  void serve_expecting(WorkerSlot& worker, TimePoint now);
+  void arm_wait(Call& call, TimePoint now) noexcept;
+  [[nodiscard]] std::chrono::nanoseconds patience(const session::Session& session) const noexcept;
+  [[nodiscard]] std::optional<std::uint32_t> pick_worker() noexcept;
+  [[nodiscard]] bool is_warm(const session::Session& session, std::uint32_t worker) const noexcept;
+  void set_warm(session::Session& session, session::WarmAt warm) noexcept;
+
   // -- slots --
   [[nodiscard]] bool has_room(const WorkerSlot& worker) const noexcept;
-  [[nodiscard]] bool is_warm(const session::Session& session, std::uint32_t worker) const noexcept;
-  [[nodiscard]] std::optional<std::uint32_t> pick_worker(const session::Session& session) noexcept;
-  [[nodiscard]] std::optional<std::uint32_t> least_loaded() noexcept;
+  void note_room(const WorkerSlot& worker) noexcept;
+  void set_state(WorkerSlot& worker, WorkerState state) noexcept;
+  void note_grant(const session::Session& session, const Call& call, std::uint32_t worker,
+                  TimePoint now) noexcept;
   Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
   Sent send(Attempt& attempt, Call& call, bool hydrate);
 
@@ -238,10 +264,12 @@ class Dispatcher {
   void end(Call& call, Result<Answer> result, TimePoint now);
   void call_timer_fired(Call& call, TimePoint now);
   void grace_fired(Attempt& attempt, TimePoint now);
-  void kill(WorkerSlot& worker, std::string_view why);
+  void kill(WorkerSlot& worker, std::string_view why, TimePoint now);
   void count_loss(const WorkerSlot& worker);
   void arm(Timer& timer, TimePoint due) noexcept;
   void learn_service_time(std::int64_t service_ns) noexcept;
+  void learn_miss_cost(std::int64_t hydration_ns) noexcept;
+  [[nodiscard]] std::chrono::nanoseconds slot_wait() const noexcept;
   [[nodiscard]] std::chrono::milliseconds expected_wait() const noexcept;
 
   const Limits limits_;
@@ -252,7 +280,9 @@ class Dispatcher {
   session::TimerWheel wheel_;     // of calls and attempts
   session::TimerWheel expiries_;  // of sessions
   std::vector<std::unique_ptr<WorkerSlot>> workers_;
+  Seating seating_;
   WaitingList waiting_;
+  Shedder shedder_;
   session::Residents residents_;
   std::deque<std::unique_ptr<Errand>> starved_;  // for want of memory
   std::uint32_t parking_ = 0;                    // errands of that kind under way
@@ -263,8 +293,11 @@ class Dispatcher {
   std::uint32_t waiting_calls_ = 0;  // admitted, not in flight
   std::uint32_t in_flight_ = 0;
   std::uint32_t lm_version_ = 0;
-  std::int64_t service_ns_ = -1;  // EWMA; below 0: nothing learned
-  std::uint32_t capacity_;        // of each worker, follows service_ns_
+  std::uint32_t ready_ = 0;  // workers
+  std::uint32_t pool_size_;
+  std::int64_t service_ns_ = -1;    // EWMA; below 0: nothing learned
+  std::int64_t hydration_ns_ = -1;  // likewise, of what a session that is not warm costs
+  std::uint32_t capacity_;          // of each worker, follows service_ns_
   TimePoint earliest_armed_ = TimePoint::max();
   bool stopping_ = false;
   std::string last_words_;

@@ -12,43 +12,13 @@ using std::chrono::milliseconds;
 
 // Above this service time a request that waits in a ring waits longer than a hand-off takes.
 constexpr std::int64_t kShortServiceNs = 100'000;
+constexpr std::int64_t kShortAgainNs = 80'000;  // so that it does not change with every answer
 constexpr std::int64_t kEwmaShift = 4;
 constexpr std::string_view kFields = "the session's fields must go with it";
 
 }  // namespace
 
-// ---- slots ----
-
-bool Dispatcher::has_room(const WorkerSlot& worker) const noexcept {
-  return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_;
-}
-
-bool Dispatcher::is_warm(const session::Session& session, std::uint32_t worker) const noexcept {
-  return session.warm.epoch != 0 && session.warm.worker == worker &&
-         session.warm.epoch == workers_[worker]->epoch;
-}
-
-std::optional<std::uint32_t> Dispatcher::pick_worker(const session::Session& session) noexcept {
-  if (limits_.affinity == Affinity::kHint && is_warm(session, session.warm.worker) &&
-      has_room(*workers_[session.warm.worker])) {
-    return session.warm.worker;
-  }
-  return least_loaded();
-}
-
-// Ties are broken by chance, or the first worker would get all the work of a quiet pool.
-std::optional<std::uint32_t> Dispatcher::least_loaded() noexcept {
-  const auto count = static_cast<std::uint32_t>(workers_.size());
-  std::optional<std::uint32_t> best;
-  std::uint32_t index = static_cast<std::uint32_t>(random_()) % count;
-  for (std::uint32_t i = 0; i < count; ++i, index = index + 1 == count ? 0 : index + 1) {
-    const WorkerSlot& worker = *workers_[index];
-    if (!has_room(worker)) continue;
-    if (!best || worker.in_flight() < workers_[*best]->in_flight()) best = index;
-    if (worker.in_flight() == 0) break;
-  }
-  return best;
-}
+// ---- from a slot to an answer ----
 
 Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t worker,
                                       TimePoint now) {
@@ -63,7 +33,8 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   if (sent == Sent::kFull) {
     slot.close(attempt);
     slot.full = true;
-    if (slot.in_flight() == 0) kill(slot, "its ring is full although it has nothing to do");
+    note_room(slot);
+    if (slot.in_flight() == 0) kill(slot, "its ring is full although it has nothing to do", now);
     return Granted::kFull;
   }
   if (sent == Sent::kNoMemory) {
@@ -72,6 +43,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
     end(take_head(session), tl::unexpected(errors::no_payload_memory(kFields)), now);
     return Granted::kEnded;
   }
+  note_room(slot);
   session.phase = session::Phase::kRunning;
   --waiting_calls_;
   ++in_flight_;
@@ -79,8 +51,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   call.request_id = attempt.request_id;
   call.worker = worker;
   arm(call.timer, call.deadline);
-  ports_.metrics.attempts.add(1);
-  if (call.attempts == 1) ports_.metrics.queue_time.record((now - call.arrived).count());
+  note_grant(session, call, worker, now);
   journal_.note(EventKind::kAttemptSent, now, attempt);
   return Granted::kSent;
 }
@@ -108,11 +79,14 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
 void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
   assert(slot.in_flight() == 0);
-  slot.state = WorkerState::kReady;
   slot.epoch = epoch;
   slot.full = false;
   slot.served = 0;
+  slot.busy = {};
+  slot.ready_since = now;
+  slot.warm_sessions = 0;
   slot.stuck_since = {};
+  set_state(slot, WorkerState::kReady);
   journal_.note(EventKind::kWorkerReady, now, slot);
   if (!waiting_.empty()) ports_.listener.hand_off_due();
 }
@@ -129,18 +103,22 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     if (send_state(*attempt, now)) return true;
   } else {
     ++slot.served;
+    slot.busy += std::chrono::nanoseconds(outcome.service_ns);
     if (outcome.status != OutcomeStatus::kCancelled) {
       learn_service_time(outcome.service_ns);
       ports_.metrics.service_time.record(outcome.service_ns);
+      if (attempt->hydrated) learn_miss_cost(outcome.hydration_ns);
     }
     settle(*attempt, outcome, now);
   }
   wheel_.disarm(attempt->grace);
   slot.close(*attempt);
   --in_flight_;
+  note_room(slot);
   if (session->phase == session::Phase::kRunning) offer(*session, now);
+  serve_expecting(slot, now);
   if (slot.stuck_since != TimePoint{} && !slot.runs_for_a_call(limits_.max_in_flight)) {
-    kill(slot, "it did not react to a cancel");
+    kill(slot, "it did not react to a cancel", now);
   }
   if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
   return true;
@@ -163,7 +141,7 @@ bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
 // false: the attempt is over, and its call waits for another or has ended.
 bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
   session::Session& session = *attempt.session;
-  session.warm = {};
+  set_warm(session, {});
   journal_.note(EventKind::kAttemptEnded, now, attempt, "need_state");
   Call& call = *attempt.call;
   switch (send(attempt, call, true)) {
@@ -172,6 +150,7 @@ bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
       return true;
     case Sent::kFull:
       workers_[attempt.worker]->full = true;
+      note_room(*workers_[attempt.worker]);
       --call.attempts;  // it was none
       wait_again(attempt, now);
       return false;
@@ -196,14 +175,14 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   }
   if (attempt.call == nullptr) {
     // Fenced: its call has ended, so whatever it changed has not happened.
-    session.warm = {};
+    set_warm(session, {});
     ports_.metrics.late_answers.add(1);
     journal_.note(EventKind::kAttemptEnded, now, attempt, "discarded");
     return;
   }
   if (outcome.status == OutcomeStatus::kOk) return commit(attempt, outcome, now);
   journal_.note(EventKind::kAttemptEnded, now, attempt, "error");
-  if (outcome.not_kept && is_warm(session, attempt.worker)) session.warm = {};
+  if (outcome.not_kept && is_warm(session, attempt.worker)) set_warm(session, {});
   outcome.error.worker = names_[attempt.worker];
   if (outcome.error.retryable && may_repeat(*attempt.call, now)) {
     ports_.metrics.retries.add(1);
@@ -234,7 +213,7 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
 // The end of a call that has changed all that it was to change.
 void Dispatcher::answer(session::Session& session, Call& call, std::vector<std::uint8_t> result,
                         const session::WarmAt& warm, TimePoint now) {
-  session.warm = warm;
+  set_warm(session, warm);
   ++session.operations;
   if (!call.idempotency_key.empty() && !session.anonymous()) {
     remember(session, {.key = std::string(call.idempotency_key),
@@ -279,14 +258,16 @@ void Dispatcher::wait_again(Attempt& attempt, TimePoint now) {
   wait(*attempt.session, true, now);
 }
 
-void Dispatcher::doom(std::uint32_t worker) {
+void Dispatcher::doom(std::uint32_t worker, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
-  if (slot.state == WorkerState::kReady) slot.state = WorkerState::kDoomed;
+  if (slot.state != WorkerState::kReady) return;
+  set_state(slot, WorkerState::kDoomed);
+  release_expecting(worker, now);
 }
 
-void Dispatcher::hung_up(std::uint32_t worker) {
+void Dispatcher::hung_up(std::uint32_t worker, TimePoint now) {
   count_loss(*workers_[worker]);
-  doom(worker);
+  doom(worker, now);
 }
 
 // Once: from then on it is not ready.
@@ -294,15 +275,16 @@ void Dispatcher::count_loss(const WorkerSlot& worker) {
   if (worker.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
 }
 
-void Dispatcher::kill(WorkerSlot& worker, std::string_view why) {
-  doom(worker.index());
+void Dispatcher::kill(WorkerSlot& worker, std::string_view why, TimePoint now) {
+  doom(worker.index(), now);
   ports_.transport.kill(worker.index(), why);
 }
 
 void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
   count_loss(slot);
-  slot.state = WorkerState::kAbsent;
+  set_state(slot, WorkerState::kAbsent);
+  release_expecting(worker, now);
   journal_.note(EventKind::kWorkerLost, now, slot, how);
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
@@ -333,7 +315,10 @@ void Dispatcher::learn_service_time(std::int64_t service_ns) noexcept {
   } else {
     service_ns_ += (service_ns - service_ns_) >> kEwmaShift;
   }
-  capacity_ = limits_.max_in_flight + (service_ns_ <= kShortServiceNs ? limits_.pipeline - 1 : 0);
+  const std::int64_t bound = capacity_ == limits_.max_in_flight ? kShortAgainNs : kShortServiceNs;
+  const std::uint32_t pipelined = service_ns_ <= bound ? limits_.pipeline - 1 : 0;
+  if (std::exchange(capacity_, limits_.max_in_flight + pipelined) == capacity_) return;
+  for (const auto& worker : workers_) note_room(*worker);
 }
 
 }  // namespace dspool::dispatch

@@ -205,6 +205,17 @@ Error queue_full(std::uint32_t limit, Milliseconds retry_after) {
           .retry_after = retry_after};
 }
 
+Error overloaded(Milliseconds wait, Milliseconds retry_after) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "overloaded",
+          .message = fmt::format("for some time more is asked of the pool than it can do, and this "
+                                 "call would wait for longer than {} ms: send less, or raise "
+                                 "pool_size",
+                                 wait.count()),
+          .retryable = true,
+          .retry_after = retry_after};
+}
+
 Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
                        std::string_view last_words) {
   std::string message = fmt::format(

@@ -38,6 +38,7 @@ Error store_failed(const Error& cause, bool unknown);
 Error while_written(Error error);
 Error session_queue_full(std::string_view id, std::uint32_t limit, Milliseconds retry_after);
 Error queue_full(std::uint32_t limit, Milliseconds retry_after);
+Error overloaded(Milliseconds wait, Milliseconds retry_after);
 Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
                        std::string_view last_words);
 Error deadline_exceeded(Milliseconds timeout, bool sent);

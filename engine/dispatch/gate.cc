@@ -327,7 +327,7 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
 void Gate::condemn(worker::Link& link) {
   link.condemned = true;
   parts_.metrics.violations.add(1);
-  step([&](Dispatcher& dispatcher, TimePoint) { dispatcher.doom(link.slot()); });
+  step([&](Dispatcher& dispatcher, TimePoint now) { dispatcher.doom(link.slot(), now); });
   parts_.supervisor.kill(link.slot(), link.epoch(), link.violation());
 }
 
@@ -356,8 +356,8 @@ void Gate::bury(const worker::Link& link, bool has_served) {
 
 void Gate::hung_up(worker::Link& link) {
   bool is_at_work = false;
-  step([&](Dispatcher& dispatcher, TimePoint) {
-    dispatcher.hung_up(link.slot());
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    dispatcher.hung_up(link.slot(), now);
     is_at_work = dispatcher.worker(link.slot()).in_flight() != 0;
   });
   if (is_at_work) ipc::send_signal(link.pidfd, SIGKILL);
@@ -416,7 +416,7 @@ void Gate::sweep_on() {
 }
 
 void Gate::listen_to_hearts() {
-  step([&](Dispatcher& dispatcher, TimePoint) {
+  step([&](Dispatcher& dispatcher, TimePoint now) {
     for (std::uint32_t i = 0; i < links_.size(); ++i) {
       const WorkerSlot& slot = dispatcher.worker(i);
       if (!links_[i] || slot.state != WorkerState::kReady) continue;
@@ -426,7 +426,7 @@ void Gate::listen_to_hearts() {
       link.last_heartbeat = heartbeat;
       link.silent_looks = silent ? link.silent_looks + 1 : 0;
       if (link.silent_looks < kSilentLooks) continue;
-      dispatcher.doom(i);
+      dispatcher.doom(i, now);
       kill(i, "its heart has stopped although it has nothing to do");
     }
   });

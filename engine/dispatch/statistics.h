@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 
 #include "dspool/stats.h"
 #include "engine/dispatch/gate.h"
@@ -14,21 +16,28 @@ class Statistics {
  public:
   // All arguments outlive *this.
   Statistics(Gate& gate, const session::SessionTable& sessions, telemetry::Metrics& metrics,
-             std::uint32_t pool_size, TimePoint started)
+             std::span<const std::string> worker_names, std::uint32_t pool_size,
+             std::uint32_t max_in_flight, TimePoint started)
       : gate_(gate),
         sessions_(sessions),
         metrics_(metrics),
+        names_(worker_names),
         pool_size_(pool_size),
+        max_in_flight_(max_in_flight),
         started_(started) {}
 
   // Adds up what all threads have counted, on the arena, and sets the gauges.
   [[nodiscard]] Stats collect() const;
 
  private:
+  [[nodiscard]] WorkerLoad load_of(const WorkerSlot& worker, TimePoint now) const;
+
   Gate& gate_;
   const session::SessionTable& sessions_;
   telemetry::Metrics& metrics_;
+  std::span<const std::string> names_;
   std::uint32_t pool_size_;
+  std::uint32_t max_in_flight_;
   TimePoint started_;
 };
 

@@ -2,12 +2,22 @@
 
 namespace dspool::dispatch {
 
+void WaitingList::push_back(session::Session& session) noexcept {
+  session.expects = session::kNoWorker;
+  anywhere_.push_back(session);
+}
+
+void WaitingList::push_front(session::Session& session) noexcept {
+  session.expects = session::kNoWorker;
+  anywhere_.push_front(session);
+}
+
 session::Session& WaitingList::take_for(std::uint32_t worker, std::uint64_t epoch,
                                         bool prefer_warm) noexcept {
-  auto chosen = sessions_.begin();
+  auto chosen = anywhere_.begin();
   if (prefer_warm && ++taken_ % kOldestEvery != 0) {
     std::uint32_t looked_at = 0;
-    for (auto at = sessions_.begin(); at != sessions_.end() && looked_at < kLookAhead;
+    for (auto at = anywhere_.begin(); at != anywhere_.end() && looked_at < kLookAhead;
          ++at, ++looked_at) {
       if (at->warm.epoch == epoch && at->warm.worker == worker) {
         chosen = at;
@@ -16,8 +26,30 @@ session::Session& WaitingList::take_for(std::uint32_t worker, std::uint64_t epoc
     }
   }
   session::Session& session = *chosen;
-  sessions_.erase(chosen);
+  anywhere_.erase(chosen);
   return session;
+}
+
+void WaitingList::expect(session::Session& session, std::uint32_t worker) noexcept {
+  session.expects = worker;
+  expecting_[worker].push_back(session);
+  ++expecting_count_;
+}
+
+session::Session* WaitingList::first_expecting(std::uint32_t worker) noexcept {
+  Expecting& those = expecting_[worker];
+  return those.empty() ? nullptr : &those.front();
+}
+
+void WaitingList::remove(session::Session& session) noexcept {
+  if (session.expects == session::kNoWorker) {
+    anywhere_.erase(anywhere_.iterator_to(session));
+    return;
+  }
+  Expecting& those = expecting_[session.expects];
+  those.erase(those.iterator_to(session));
+  --expecting_count_;
+  session.expects = session::kNoWorker;
 }
 
 }  // namespace dspool::dispatch

@@ -1,13 +1,18 @@
-// Sessions whose head call waits for a slot, oldest first.
+// Sessions whose head call waits for a slot.
 //
-// A worker that becomes free looks through the first kLookAhead of them for one that is warm
-// there; every kOldestEvery-th time it takes the oldest instead, so that nobody starves. (A rule
-// by age instead of count collapses under load: a miss makes others older, which makes more
-// misses.)
+// Most wait for any worker, oldest first. A worker that becomes free looks through the first
+// kLookAhead of them for one that is warm there; every kOldestEvery-th time it takes the oldest
+// instead, so that nobody starves. (A rule by age instead of count collapses under load: a miss
+// makes others older, which makes more misses.)
+//
+// Others expect one worker, where they are warm and which is busy: it alone takes them, until they
+// have had enough of it (`Dispatcher::expect`).
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "engine/session/session.h"
 
@@ -18,21 +23,35 @@ class WaitingList {
   static constexpr std::uint32_t kLookAhead = 256;
   static constexpr std::uint32_t kOldestEvery = 64;
 
-  [[nodiscard]] bool empty() const noexcept { return sessions_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return sessions_.size(); }
-  void push_back(session::Session& session) noexcept { sessions_.push_back(session); }
-  void push_front(session::Session& session) noexcept { sessions_.push_front(session); }
-  void remove(session::Session& session) noexcept {
-    sessions_.erase(sessions_.iterator_to(session));
-  }
+  explicit WaitingList(std::size_t workers) : expecting_(workers) {}
 
+  // Of those that any worker may take.
+  [[nodiscard]] bool empty() const noexcept { return anywhere_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return anywhere_.size(); }
+  void push_back(session::Session& session) noexcept;
+  void push_front(session::Session& session) noexcept;
   // Takes out the session that this worker, in this epoch, should run next. REQUIRES: !empty().
   session::Session& take_for(std::uint32_t worker, std::uint64_t epoch, bool prefer_warm) noexcept;
+
+  // The session waits for this worker alone, behind the others that do.
+  void expect(session::Session& session, std::uint32_t worker) noexcept;
+  // The one that has expected this worker for longest; null: none does.
+  [[nodiscard]] session::Session* first_expecting(std::uint32_t worker) noexcept;
+  [[nodiscard]] std::size_t expecting() const noexcept { return expecting_count_; }
+
+  // Takes the session out, wherever it waits.
+  void remove(session::Session& session) noexcept;
 
  private:
   using Hook = boost::intrusive::member_hook<session::Session, boost::intrusive::list_member_hook<>,
                                              &session::Session::waiting_hook>;
-  boost::intrusive::list<session::Session, Hook> sessions_;
+  using Anywhere = boost::intrusive::list<session::Session, Hook>;
+  using Expecting =
+      boost::intrusive::list<session::Session, Hook, boost::intrusive::constant_time_size<false>>;
+
+  Anywhere anywhere_;
+  std::vector<Expecting> expecting_;  // by worker
+  std::size_t expecting_count_ = 0;
   std::uint32_t taken_ = 0;
 };
 

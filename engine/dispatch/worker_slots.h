@@ -44,9 +44,12 @@ class WorkerSlot {
 
   WorkerState state = WorkerState::kAbsent;
   std::uint64_t epoch = 0;
-  bool full = false;         // its ring had no room; until its next answer
-  std::uint64_t served = 0;  // answers in this epoch
-  TimePoint stuck_since{};   // when it was given up for an attempt that does not end; else 0
+  bool full = false;                 // its ring had no room; until its next answer
+  std::uint64_t served = 0;          // answers in this epoch
+  std::chrono::nanoseconds busy{0};  // that its commands ran for, in this epoch
+  TimePoint ready_since{};
+  std::uint32_t warm_sessions = 0;  // that have their fields there
+  TimePoint stuck_since{};          // when it was given up for an attempt that does not end; else 0
 
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }

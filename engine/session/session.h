@@ -34,7 +34,7 @@ using CallQueue = boost::intrusive::list<QueueEntry, boost::intrusive::constant_
 
 enum class Phase : std::uint8_t {
   kIdle,
-  kWaiting,   // its head call waits for a slot
+  kWaiting,   // its head call waits for a slot, in dispatch::WaitingList
   kRunning,   // an attempt has one
   kArchived,  // an errand on the durable store is under way
   kRead,      // a caller reads its record, without a lock
@@ -50,11 +50,14 @@ enum class Tier : std::uint8_t {
 };
 
 inline constexpr std::uint8_t kExpiryTimer = 2;
+inline constexpr std::uint32_t kNoWorker = UINT32_MAX;
 
 // A worker slot and the epoch in which it got the fields.
 struct WarmAt {
   std::uint32_t worker = 0;
   std::uint64_t epoch = 0;  // 0: warm nowhere
+
+  friend bool operator==(const WarmAt&, const WarmAt&) = default;
 };
 
 class alignas(64) Session {  // what every finder touches lies in its first cache line
@@ -82,8 +85,9 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   bool stored : 1 = false;    // the durable store has it, at its last version
   bool parked : 1 = false;    // the durable store has what its state was once
   Record record;
-  CallQueue queue;  // its front is the call that waits or runs
-  WarmAt warm;
+  CallQueue queue;                    // its front is the call that waits or runs
+  WarmAt warm;                        // Dispatcher::set_warm
+  std::uint32_t expects = kNoWorker;  // kWaiting: the worker that alone may take it
   std::uint64_t operations = 0;
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire

@@ -19,6 +19,11 @@ static_assert(static_cast<std::size_t>(ErrorCategory::kSystemError) + 1 == kErro
 inline constexpr std::size_t kSessionEnds = 4;
 static_assert(static_cast<std::size_t>(SessionEnd::kStopped) + 1 == kSessionEnds);
 
+// Why a call was not served.
+enum class Refusal : std::uint8_t { kQueueFull, kSessionQueueFull, kOverloaded, kCheckoutTimeout };
+inline constexpr std::array<std::string_view, 4> kRefusalNames = {
+    "queue_full", "session_queue_full", "overloaded", "checkout_timeout"};
+
 // What an outlet calls a metric, as Prometheus does. Without a label, both its parts are empty.
 struct MetricName {
   std::string_view name;
@@ -34,6 +39,10 @@ struct Metrics {
   Counter retries;
   Counter commits;
   Counter hydrations;
+  Counter warm_hits;
+  Counter misses;
+  Counter steals;
+  std::array<Counter, kRefusalNames.size()> refused;  // see refused_for()
   Counter late_answers;
   Counter violations;
   Counter workers_lost;
@@ -53,12 +62,16 @@ struct Metrics {
   Histogram response_time;
   Histogram queue_time;
   Histogram service_time;
+  Histogram hydration_time;
 
   [[nodiscard]] Counter& errors_of(ErrorCategory category) noexcept {
     return errors[static_cast<std::size_t>(category)];
   }
   [[nodiscard]] Counter& ended_by(SessionEnd end) noexcept {
     return sessions_ended[static_cast<std::size_t>(end)];
+  }
+  [[nodiscard]] Counter& refused_for(Refusal reason) noexcept {
+    return refused[static_cast<std::size_t>(reason)];
   }
   [[nodiscard]] std::uint64_t total_errors() const noexcept {
     std::uint64_t sum = 0;
@@ -86,6 +99,13 @@ void Metrics::visit(Visitor&& visitor) const {
   show({"dspool_retries_total", "Attempts that repeated a call"}, retries);
   show({"dspool_commits_total", "Commits to sessions"}, commits);
   show({"dspool_hydrations_total", "Attempts that carried a session's fields"}, hydrations);
+  show({"dspool_warm_hits_total", "Attempts on a worker that had the session's fields"}, warm_hits);
+  show({"dspool_misses_total", "Attempts on a worker that had not"}, misses);
+  show({"dspool_steals_total", "Of these, such that another worker had them for"}, steals);
+  for (std::size_t i = 0; i < refused.size(); ++i) {
+    show({"dspool_refused_total", "Calls that were not served", "reason", kRefusalNames[i]},
+         refused[i]);
+  }
   show({"dspool_late_answers_total", "Answers to calls that had ended"}, late_answers);
   show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
   show({"dspool_workers_lost_total", "Deaths of workers that were not asked for"}, workers_lost);
@@ -110,6 +130,8 @@ void Metrics::visit(Visitor&& visitor) const {
 
   show({"dspool_response_time_seconds", "From a call's arrival to its end"}, response_time);
   show({"dspool_queue_time_seconds", "From a call's arrival to its first attempt"}, queue_time);
+  show({"dspool_hydration_time_seconds", "How long a worker took for fields that it had not"},
+       hydration_time);
   show({"dspool_service_time_seconds", "How long a command ran, as its worker measured it"},
        service_time);
 }

@@ -16,6 +16,12 @@ namespace {
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;
 constexpr std::size_t kLeastTableBytes = 24;
 
+// A time that a worker told, which may be anything.
+std::int64_t plausible_ns(std::uint64_t told) {
+  constexpr std::uint64_t kHourNs = 3'600'000'000'000;
+  return static_cast<std::int64_t>(std::min(told, kHourNs));
+}
+
 flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> add_value(
     flatbuffers::FlatBufferBuilder& builder, std::span<const std::uint8_t> value) {
   builder.ForceVectorAlignment(value.size(), sizeof(std::uint8_t), ipc::kValueAlignment);
@@ -246,8 +252,8 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
     return tl::unexpected(fmt::format("a response of epoch {}, not {}", response->epoch(), epoch));
   }
   outcome.attempt = response->attempt();
-  outcome.service_ns = std::clamp<std::int64_t>(static_cast<std::int64_t>(response->service_ns()),
-                                                0, std::int64_t{3'600'000'000'000});
+  outcome.service_ns = plausible_ns(response->service_ns());
+  outcome.hydration_ns = plausible_ns(response->hydration_ns());
   outcome.not_kept = response->not_kept();
   outcome.result.clear();
   outcome.delta.clear();

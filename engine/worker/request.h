@@ -58,7 +58,8 @@ struct Outcome {
   std::vector<std::byte>* bytes = nullptr;  // what `delta` looks into, for whoever keeps it
   Error error;                              // when kError
   std::int64_t service_ns = 0;
-  bool not_kept = false;  // the worker does not have the session's fields any more
+  std::int64_t hydration_ns = 0;  // of that, what the session's fields took that came with it
+  bool not_kept = false;          // the worker does not have the session's fields any more
 };
 
 }  // namespace dspool::worker

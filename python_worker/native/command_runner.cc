@@ -1,20 +1,13 @@
 #include "python_worker/native/command_runner.h"
 
-#include <ctime>
 #include <string>
 #include <utility>
 
+#include "python_worker/native/monotonic_clock.h"
 #include "python_worker/native/session_fields.h"
 
 namespace dspool::python {
 namespace {
-
-std::uint64_t now_ns() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 ErrorReport python_error(std::string code, std::string message) {
   return {.category = "python",
@@ -53,9 +46,13 @@ void CommandRunner::prepare(const ipc::Record& record) {
   lm_version_ = request.lm_version();
   need_state_ = false;
   refusal_.reset();
+  hydration_start_ns_ = 0;
   const LongValue long_args(worker_.channel, worker_.inbox, request.args_at());
   std::optional<Fields> fields;  // read in any case, so that nothing of what came along is left
-  if (request.state() != nullptr || request.state_at() != nullptr) fields = read_state(request);
+  if (request.state() != nullptr || request.state_at() != nullptr) {
+    hydration_start_ns_ = now_ns();
+    fields = read_state(request);
+  }
   // Its caller was told that it has ended, so it must not begin.
   expired_ = request.deadline_ns() != 0 && request.deadline_ns() <= now_ns();
   if (expired_) return;
@@ -70,6 +67,7 @@ void CommandRunner::prepare(const ipc::Record& record) {
     return;
   }
   if (!take_session(request, std::move(fields))) return;
+  if (hydration_start_ns_ != 0) ticket_.hydration_ns = now_ns() - hydration_start_ns_;
   session_state(session()).deadline_ns = request.deadline_ns();
   decode_arguments(request, long_args, *command);
 }
@@ -157,11 +155,13 @@ bool CommandRunner::run() {
 
   SessionState& state = session_state(session());
   state.open = true;
+  state.reading_ns = 0;
   const std::uint64_t start_ns = now_ns();
   const auto result =
       pybind11::reinterpret_steal<pybind11::object>(arguments_.call(*command_, session()));
   const std::uint64_t service_ns = now_ns() - start_ns;
   state.open = false;
+  if (hydration_start_ns_ != 0) ticket_.hydration_ns += state.reading_ns;
   return result ? answer(result, service_ns) : fail(describe_exception(), service_ns);
 }
 

@@ -37,6 +37,7 @@ ResponseWriter::Sent ResponseWriter::answer(const Ticket& ticket,
   const auto value = builder_.CreateVector(result.data(), result.size());
   wire::ResponseBuilder response(builder_);
   response.add_service_ns(service_ns);
+  response.add_hydration_ns(ticket.hydration_ns);
   response.add_delta(changes);
   response.add_result(value);
   response.add_status(wire::Status::ok);
@@ -49,6 +50,7 @@ ResponseWriter::Sent ResponseWriter::error(const Ticket& ticket, const ErrorRepo
   const auto error = report.write(builder_);
   wire::ResponseBuilder response(builder_);
   response.add_service_ns(service_ns);
+  response.add_hydration_ns(ticket.hydration_ns);
   response.add_error(error);
   response.add_status(wire::Status::error);
   return send(ticket, response);

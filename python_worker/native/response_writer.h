@@ -23,6 +23,7 @@ struct Ticket {
   std::uint64_t request_id = 0;
   std::uint32_t attempt = 0;
   bool is_not_kept = false;
+  std::uint64_t hydration_ns = 0;  // for the fields that came with the request
 };
 
 class ResponseWriter {

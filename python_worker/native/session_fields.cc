@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "python_worker/native/canonical_entry.h"
+#include "python_worker/native/monotonic_clock.h"
 #include "python_worker/native/session_list.h"
 #include "python_worker/native/stored_value.h"
 
@@ -38,7 +39,9 @@ UnreadFields::Field* find_unread(const SessionState& state, PyObject* key) {
 Object take_unread(SessionState& state, PyObject* key) {
   UnreadFields::Field* const field = find_unread(state, key);
   if (field == nullptr) return {};
+  const std::uint64_t start_ns = now_ns();
   Object entry = steal(read_entry(state.unread->pieces(*field), decoder_of(state)));
+  state.reading_ns += now_ns() - start_ns;
   if (!entry) return {};
   state.unread->mark_read(*field);
   count_entry(state, entry.ptr());

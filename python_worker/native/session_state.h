@@ -34,6 +34,7 @@ struct SessionState {
   std::size_t unread_bytes;              // of these those of `unread`
   std::shared_ptr<ValueDecoder> decoder;
   std::uint64_t deadline_ns;  // CLOCK_MONOTONIC; 0: none
+  std::uint64_t reading_ns;   // that fields took which the command was the first to use
   bool open;                  // a command runs; otherwise every use is an error
 };
 

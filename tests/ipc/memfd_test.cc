@@ -16,6 +16,8 @@ constexpr std::size_t kBytes = 4096;
 // them for as long as the test needs.
 TEST(MemfdTest, IsSealedWhileTheKernelHoldsItsPages) {
   Memfd memfd = Memfd::create("held", kBytes).value();
+  const std::array<char, kBytes> bytes{1};
+  ASSERT_EQ(::pwrite(memfd.descriptor(), bytes.data(), kBytes, 0), static_cast<ssize_t>(kBytes));
   std::array<int, 2> ends{-1, -1};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
   const FileDescriptor readable(ends[0]);

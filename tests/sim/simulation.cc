@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 constexpr nanoseconds kMeanService = milliseconds(2);
 constexpr nanoseconds kMeanBetweenArrivals = std::chrono::microseconds(900);
 constexpr nanoseconds kMeanBetweenDeaths = milliseconds(60);
+constexpr nanoseconds kMissCost = milliseconds(3);
 constexpr milliseconds kGrace{40};
 constexpr std::size_t kRingRoom = 6;
 constexpr int kKeys = 3;  // for each session and command
@@ -165,9 +166,7 @@ nanoseconds Simulation::some_time(nanoseconds mean) {
 
 void Simulation::arrive_somebody() {
   auto call = std::make_unique<SimulatedCall>();
-  // A few sessions get most of the calls.
-  const double skewed = chance() * chance();
-  const auto number = static_cast<std::uint32_t>(skewed * options_.sessions);
+  const std::uint32_t number = some_session();
   const bool anonymous = chance() < 0.05;
   call->session_name = anonymous ? std::string() : fmt::format("session-{}", number);
   call->kind = !anonymous && chance() < 0.01 ? dispatch::CallKind::kEndSession
@@ -203,6 +202,14 @@ void Simulation::arrive_somebody() {
   if (calls_.size() < options_.calls) {
     after(some_time(kMeanBetweenArrivals), [this] { arrive_somebody(); });
   }
+}
+
+// By Zipf's law: a few sessions get most of the calls.
+std::uint32_t Simulation::some_session() {
+  const double power = 1 - options_.zipf;
+  const double top = std::pow(options_.sessions + 1, power);
+  const double rank = std::pow(1 + chance() * (top - 1), 1 / power);
+  return std::min(static_cast<std::uint32_t>(rank) - 1, options_.sessions - 1);
 }
 
 Durability Simulation::durability_of(std::uint32_t session) const {
@@ -285,7 +292,7 @@ void Simulation::die(std::uint32_t worker) {
   if (w.epoch == 0) return;
   ++counts_.deaths;
   w = Worker{};
-  if (chance() < 0.5) dispatcher_.hung_up(worker);
+  if (chance() < 0.5) dispatcher_.hung_up(worker, now_);
   dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed by SIGKILL", now_);
   after(some_time(milliseconds(20)), [this, worker] { make_ready(worker); });
 }
@@ -354,6 +361,7 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
   Outcome outcome;
   outcome.attempt = received.attempt;
   outcome.service_ns = kMeanService.count() / 20;
+  outcome.hydration_ns = received.hydrated ? kMissCost.count() : 0;
   std::vector<std::uint8_t> encoded;
   std::vector<std::uint8_t> logged;
   Cached& cached = w.cache[received.session];
@@ -443,6 +451,9 @@ std::vector<std::string> Simulation::verdict() {
   counts_.evicted = metrics_.sessions_evicted.value();
   counts_.loaded = metrics_.sessions_loaded.value();
   counts_.retried = metrics_.store_retries.value();
+  counts_.warm = metrics_.warm_hits.value();
+  counts_.stolen = metrics_.steals.value();
+  counts_.shed = metrics_.refused_for(telemetry::Refusal::kOverloaded).value();
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

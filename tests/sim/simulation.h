@@ -39,6 +39,7 @@ struct Options {
   std::uint32_t calls = 400;
   std::uint32_t max_in_flight = 1;
   Affinity affinity = Affinity::kHint;
+  double zipf = 0.6;  // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
   bool durable = false;  // there is a durable store, and half of the sessions are `local`
 };
@@ -58,7 +59,7 @@ class Simulation final : private dispatch::Transport,
   struct Counts {
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
-                  read = 0, retried = 0;
+                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -112,6 +113,7 @@ class Simulation final : private dispatch::Transport,
   void begin_next(std::uint32_t worker);
   void finish(std::uint32_t worker, std::uint64_t epoch, const Received& received);
   void arrive_somebody();
+  [[nodiscard]] std::uint32_t some_session();
   [[nodiscard]] Durability durability_of(std::uint32_t session) const;
   [[nodiscard]] session::SessionRef make_session(std::uint32_t number) const;
   void maybe_cancel(SimulatedCall& call);

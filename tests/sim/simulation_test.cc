@@ -1,4 +1,4 @@
-// Three hundred seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full
+// A thousand seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full
 // rings, evicted caches, refused commits, and a durable store that breaks. A seed that fails is
 // replayed with
 //   DSPOOL_SEED=<seed> sim_test --gtest_filter=Replay.*
@@ -13,19 +13,25 @@
 namespace dspool::sim {
 namespace {
 
+Affinity affinity_for(std::uint64_t seed) {
+  if (seed % 6 == 5) return Affinity::kOff;
+  return seed % 7 == 6 ? Affinity::kPinned : Affinity::kHint;
+}
+
 Options options_for(std::uint64_t seed) {
   return {.seed = seed,
           .workers = static_cast<std::uint32_t>(1 + seed % 5),
           .sessions = static_cast<std::uint32_t>(3 + seed * 7 % 40),
           .max_in_flight = seed % 4 == 3 ? 4U : 1U,
-          .affinity = seed % 6 == 5 ? Affinity::kOff : Affinity::kHint,
+          .affinity = affinity_for(seed),
+          .zipf = 0.6 + 0.35 * static_cast<double>(seed % 3),
           .ttl = std::chrono::milliseconds(seed % 3 == 0 ? 40 : 0),
           .durable = seed % 5 < 3};
 }
 
-TEST(SimulationTest, ThreeHundredSeedsKeepEveryPromise) {
+TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
   Simulation::Counts all;
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
     Simulation simulation(options_for(seed));
     const auto wrong = simulation.run();
     ASSERT_TRUE(wrong.empty()) << "replay: DSPOOL_SEED=" << seed
@@ -46,6 +52,9 @@ TEST(SimulationTest, ThreeHundredSeedsKeepEveryPromise) {
     all.loaded += counts.loaded;
     all.read += counts.read;
     all.retried += counts.retried;
+    all.warm += counts.warm;
+    all.stolen += counts.stolen;
+    all.shed += counts.shed;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -62,6 +71,9 @@ TEST(SimulationTest, ThreeHundredSeedsKeepEveryPromise) {
   EXPECT_GT(all.loaded, 100U);
   EXPECT_GT(all.read, 1'000U);
   EXPECT_GT(all.retried, 100U);
+  EXPECT_GT(all.warm, 10'000U);
+  EXPECT_GT(all.stolen, 1'000U);
+  EXPECT_GT(all.shed, 100U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {

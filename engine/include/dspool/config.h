@@ -25,7 +25,12 @@
 namespace dspool {
 
 enum class PoolMode : std::uint8_t { kDefault, kDevelopment, kTest, kProduction };
-enum class Affinity : std::uint8_t { kHint, kOff };
+// Where a session's next call runs.
+enum class Affinity : std::uint8_t {
+  kHint,    // where the session is warm, unless waiting for that would cost more than a miss
+  kOff,     // wherever there is room
+  kPinned,  // where it is warm, however long that takes: for comparison with pools that pin
+};
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
 
 struct WorkerConfig {
@@ -79,9 +84,10 @@ struct Config {
   std::chrono::milliseconds checkout_timeout{10'000};   // waiting for a worker
   std::chrono::milliseconds operation_timeout{30'000};  // a call's default, queueing included
   Affinity affinity = Affinity::kHint;
-  std::uint32_t session_queue_limit = 1024;  // waiting calls of one session
-  std::uint32_t queue_limit = 65'536;        // waiting calls in all
-  std::size_t history_events = 0;            // events kept for `Engine::history`; 0: off
+  std::uint32_t session_queue_limit = 16;  // waiting calls of one session
+  // Waiting calls in all; 0: 64 for each request that the pool runs at once.
+  std::uint32_t queue_limit = 0;
+  std::size_t history_events = 0;  // events kept for `Engine::history`; 0: off
   LogLevel log_level = LogLevel::kInfo;
   // Receives each line of log; by default they go to standard error. Called from any thread.
   std::function<void(LogLevel, std::string_view)> log_sink;

@@ -10,6 +10,13 @@
 
 namespace dspool {
 
+// What one worker does. Both are what the scheduler tries to even out.
+struct WorkerLoad {
+  std::string worker;               // its name
+  double utilisation = 0;           // of its slots, since it was ready; 1: never idle
+  std::uint32_t warm_sessions = 0;  // that have their fields there
+};
+
 // Counts are since start. The first eight carry the old pool's names.
 struct Stats {
   std::uint32_t pool_size = 0;
@@ -28,6 +35,16 @@ struct Stats {
   std::uint64_t retries = 0;
   std::uint64_t commits = 0;
   std::uint64_t hydrations = 0;  // requests that carried fields
+  // Attempts in sessions that have state: on a worker that had it, and on one that had not; of the
+  // latter those that another worker had it for.
+  std::uint64_t warm_hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t steals = 0;
+  std::uint64_t refused_queue_full = 0;
+  std::uint64_t refused_session_queue_full = 0;
+  std::uint64_t refused_overloaded = 0;
+  std::uint64_t refused_checkout_timeout = 0;
+  bool overloaded = false;  // now: who would wait for long is refused
   std::uint64_t worker_restarts = 0;
   std::uint64_t workers_lost = 0;  // deaths that were not asked for
   std::uint64_t late_answers = 0;  // thrown away: their call had ended
@@ -40,6 +57,13 @@ struct Stats {
   std::uint64_t store_retries = 0;  // ends of sessions that had to be written again
   double response_time_p50_ms = 0;
   double response_time_p99_ms = 0;
+  double queue_time_p50_ms = 0;  // from a call's arrival to its first attempt
+  double queue_time_p99_ms = 0;
+  double service_time_ms = 0;            // of late
+  double miss_cost_ms = 0;               // likewise: what a worker takes for fields that it has not
+  std::vector<WorkerLoad> loads{};       // of ready workers
+  double utilisation_max_over_mean = 0;  // of these; 1: even
+  double warm_sessions_max_over_mean = 0;
 };
 
 enum class HealthStatus : std::uint8_t { kHealthy, kDegraded, kUnhealthy };

@@ -13,6 +13,13 @@ namespace {
 
 constexpr std::size_t kMostStateBytes = std::size_t{16} << 20;
 
+std::vector<std::string> name_workers(std::uint32_t count) {
+  std::vector<std::string> names;
+  names.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) names.push_back("worker-" + std::to_string(i));
+  return names;
+}
+
 }  // namespace
 
 std::string SteppedCall::code() const {
@@ -20,10 +27,12 @@ std::string SteppedCall::code() const {
   return *result ? "ok" : result->error().code;
 }
 
-SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size_t history_events)
-    : store_(kMostStateBytes, segment),
+SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size_t history_events,
+                         std::uint32_t workers, const Limits& limits)
+    : names_(name_workers(workers)),
+      store_(kMostStateBytes, segment),
       history_(history_events),
-      dispatcher_({},
+      dispatcher_(limits,
                   {.transport = *this,
                    .store = store_,
                    .archive = archive,
@@ -33,13 +42,32 @@ SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size
                    .metrics = metrics_,
                    .history = history_},
                   names_, 1, now_) {
-  dispatcher_.worker_ready(kWorker, 1, now_);
+  for (std::uint32_t i = 0; i < workers; ++i) dispatcher_.worker_ready(i, ++epochs_, now_);
+}
+
+SteppedPool::~SteppedPool() {
+  dispatcher_.stop(now_);
+  answer_all();
+}
+
+void SteppedPool::replace(std::uint32_t worker) {
+  std::erase_if(received_, [&](const Received& each) { return each.worker == worker; });
+  dispatcher_.worker_lost(worker, Loss::kDeath, "killed", now_);
+  dispatcher_.worker_ready(worker, ++epochs_, now_);
+  hand_off();
+}
+
+void SteppedPool::hand_off() {
+  while (std::exchange(hand_off_is_due_, false)) {
+    while (dispatcher_.hand_off(now_)) continue;
+  }
 }
 
 void SteppedPool::advance(std::chrono::milliseconds by) {
   for (const TimePoint end = now_ + by; now_ < end;) {
     now_ = std::min(end, now_ + std::chrono::milliseconds(1));
     while (dispatcher_.advance(now_)) continue;
+    hand_off();
   }
 }
 
@@ -65,36 +93,44 @@ SteppedCall& SteppedPool::call(std::string_view session, CallKind kind,
   do {
     prepare(call, session, kind, timeout);
   } while (!dispatcher_.arrive(call, now_));
+  hand_off();
   return call;
 }
 
-Sent SteppedPool::send(std::uint32_t, const Request& request) {
-  received_.push_back({.request_id = request.request_id, .attempt = request.attempt});
+Sent SteppedPool::send(std::uint32_t worker, const Request& request) {
+  received_.push_back(
+      {.worker = worker, .request_id = request.request_id, .attempt = request.attempt});
   return Sent::kSent;
 }
 
-void SteppedPool::answer(const Call& call, std::int64_t value) {
+void SteppedPool::answer(const Call& call, std::int64_t value, std::chrono::nanoseconds service,
+                         std::chrono::nanoseconds hydration, bool keeps) {
   const auto found = std::ranges::find(received_, call.request_id, &Received::request_id);
   ASSERT_NE(found, received_.end()) << "it was not sent";
   const Received received = *found;
   received_.erase(found);
-  answer(received, value);
+  Outcome outcome;
+  outcome.service_ns = service.count();
+  outcome.hydration_ns = hydration.count();
+  outcome.not_kept = !keeps;
+  answer(received, outcome, value);
 }
 
 void SteppedPool::answer_all() {
   while (!received_.empty()) {
     const Received received = received_.front();
     received_.pop_front();
-    answer(received, 1);
+    Outcome outcome;
+    answer(received, outcome, 1);
   }
 }
 
-void SteppedPool::answer(const Received& received, std::int64_t value) {
+void SteppedPool::answer(const Received& received, Outcome& outcome, std::int64_t value) {
   const Value put = Value::of(value);
-  Outcome outcome;
   outcome.attempt = received.attempt;
   outcome.delta = test::make_delta({{"value", put.bytes()}});
-  EXPECT_TRUE(dispatcher_.answered(kWorker, received.request_id, outcome, now_));
+  EXPECT_TRUE(dispatcher_.answered(received.worker, received.request_id, outcome, now_));
+  hand_off();
 }
 
 void SteppedPool::read(Call& call) {

@@ -1,8 +1,7 @@
-// The engine's dispatcher with one worker, stepped by hand: the worker answers and the durable
-// store works when a test says so, and time stands still until it is moved.
+// The engine's dispatcher with one worker or some, stepped by hand: a worker answers and the
+// durable store works when a test says so, and time stands still until it is moved.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -31,8 +30,10 @@ class SteppedPool final : private Transport, private CallListener {
  public:
   // `archive` null: there is no durable store. Both outlive *this.
   explicit SteppedPool(ipc::StateSegment& segment, Archive* archive = nullptr,
-                       std::size_t history_events = 1024);
-  ~SteppedPool() override = default;
+                       std::size_t history_events = 1024, std::uint32_t workers = 1,
+                       const Limits& limits = {});
+  // Stops the pool, and has workers answer what they have.
+  ~SteppedPool() override;
 
   [[nodiscard]] Dispatcher& dispatcher() noexcept { return dispatcher_; }
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
@@ -46,10 +47,14 @@ class SteppedPool final : private Transport, private CallListener {
   // The same, of a call that its owner keeps and lets arrive.
   void prepare(SteppedCall& call, std::string_view session, CallKind kind = CallKind::kExecute,
                std::chrono::milliseconds timeout = std::chrono::hours(1));
-  // The worker answers the call with a delta that puts `value` to the field "value".
-  void answer(const Call& call, std::int64_t value);
-  // It answers all that it was sent, also where nobody waits any more.
+  // Its worker answers the call with a delta that puts `value` to the field "value", after so long.
+  void answer(const Call& call, std::int64_t value,
+              std::chrono::nanoseconds service = std::chrono::nanoseconds(0),
+              std::chrono::nanoseconds hydration = std::chrono::nanoseconds(0), bool keeps = true);
+  // Workers answer all that they were sent, also where nobody waits any more.
   void answer_all();
+  // The worker dies, and another takes its place.
+  void replace(std::uint32_t worker);
   // Calls whose turn to read fields has come.
   [[nodiscard]] const std::vector<Call*>& turns() const noexcept { return turns_; }
   // The call reads, and tells.
@@ -67,24 +72,24 @@ class SteppedPool final : private Transport, private CallListener {
   std::chrono::milliseconds ttl{0};             // likewise
 
  private:
-  static constexpr std::uint32_t kWorker = 0;
-
   struct Received {
+    std::uint32_t worker = 0;
     std::uint64_t request_id = 0;
     std::uint32_t attempt = 0;
   };
 
-  Sent send(std::uint32_t, const Request& request) override;
+  Sent send(std::uint32_t worker, const Request& request) override;
   void cancel(std::uint32_t, std::uint64_t) override {}
   void kill(std::uint32_t, std::string_view) override {}
   void ended(Call& call) override { ++static_cast<SteppedCall&>(call).times_ended; }
   void turn_came(Call& call) override { turns_.push_back(&call); }
-  void hand_off_due() override {}
+  void hand_off_due() override { hand_off_is_due_ = true; }
   void room_due() override {}
-  void answer(const Received& received, std::int64_t value);
+  void answer(const Received& received, Outcome& outcome, std::int64_t value);
+  void hand_off();
 
   const Value args_;
-  const std::array<std::string, 1> names_{"worker-0"};
+  const std::vector<std::string> names_;
   TimePoint now_{std::chrono::hours(1)};
   store::MemoryStore store_;
   session::SessionTable sessions_;
@@ -94,6 +99,8 @@ class SteppedPool final : private Transport, private CallListener {
   std::deque<SteppedCall> calls_;
   std::deque<Received> received_;  // and not answered
   std::vector<Call*> turns_;
+  bool hand_off_is_due_ = false;
+  std::uint64_t epochs_ = 0;
   Dispatcher dispatcher_;
 };
 
