@@ -1,12 +1,12 @@
-// A dispatcher of the engine with one worker, which is idle, and a transport that does nothing:
-// what is left is the state machine.
+// A dispatcher of the engine with one worker or some, which are idle, and a transport that does
+// nothing: what is left is the state machine.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
-#include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/dispatch/dispatcher.h"
 #include "engine/store/memory_store.h"
@@ -17,7 +17,22 @@ namespace dspool::bench {
 
 class BarePool final : private dispatch::Transport, private dispatch::CallListener {
  public:
-  BarePool() { dispatcher_.worker_ready(kWorker, 1, dispatch::TimePoint{}); }
+  explicit BarePool(std::uint32_t workers = 1, const dispatch::Limits& limits = {})
+      : names_(workers, "worker"),
+        dispatcher_(limits,
+                    {.transport = *this,
+                     .store = store_,
+                     .archive = nullptr,
+                     .listener = *this,
+                     .sessions = sessions_,
+                     .tombstones = tombstones_,
+                     .metrics = metrics_,
+                     .history = history_},
+                    names_, 42, dispatch::TimePoint{}) {
+    for (std::uint32_t i = 0; i < workers; ++i) {
+      dispatcher_.worker_ready(i, ++epochs_, dispatch::TimePoint{});
+    }
+  }
 
   [[nodiscard]] session::SessionTable& sessions() noexcept { return sessions_; }
   [[nodiscard]] dispatch::Dispatcher& dispatcher() noexcept { return dispatcher_; }
@@ -29,12 +44,17 @@ class BarePool final : private dispatch::Transport, private dispatch::CallListen
   bool answer(const dispatch::Call& call, dispatch::TimePoint now) {
     outcome_.attempt = 1;
     outcome_.status = dispatch::OutcomeStatus::kOk;
-    return dispatcher_.answered(kWorker, call.request_id, outcome_, now);
+    return dispatcher_.answered(call.worker, call.request_id, outcome_, now);
+  }
+  // From here on no session is warm anywhere.
+  void keep_nothing() noexcept { outcome_.not_kept = true; }
+  // The worker dies, and another takes its place.
+  void replace(std::uint32_t worker, dispatch::TimePoint now) {
+    dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed", now);
+    dispatcher_.worker_ready(worker, ++epochs_, now);
   }
 
  private:
-  static constexpr std::uint32_t kWorker = 0;
-
   dispatch::Sent send(std::uint32_t, const dispatch::Request& request) override {
     benchmark::DoNotOptimize(request);
     return dispatch::Sent::kSent;
@@ -52,20 +72,10 @@ class BarePool final : private dispatch::Transport, private dispatch::CallListen
   session::Tombstones tombstones_;
   telemetry::Metrics metrics_;
   telemetry::EventHistory history_{0};
-  const std::array<std::string, 1> names_{"worker-0"};
-  dispatch::Dispatcher dispatcher_{{},
-                                   {.transport = *this,
-                                    .store = store_,
-                                    .archive = nullptr,
-                                    .listener = *this,
-                                    .sessions = sessions_,
-                                    .tombstones = tombstones_,
-                                    .metrics = metrics_,
-                                    .history = history_},
-                                   names_,
-                                   42,
-                                   dispatch::TimePoint{}};
+  std::uint64_t epochs_ = 0;
   dispatch::Outcome outcome_;
+  const std::vector<std::string> names_;
+  dispatch::Dispatcher dispatcher_;
 };
 
 }  // namespace dspool::bench

@@ -1,13 +1,17 @@
 // Why does the calling thread take an uncontended checkout itself, rather than leave it to the task
 // arena as a contended one? `inline` is the way of a call through the dispatcher, from its arrival
 // to its end, with a transport that does nothing; in `arena_hop` the arrival runs on the arena
-// while the caller waits. The difference is what a hop costs.
+// while the caller waits. The difference is what a hop costs. And what does a call take where many
+// callers come at once, on a real pool?
 #include <benchmark/benchmark.h>
 
 #include <atomic>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 #include "bench/bare_pool.h"
+#include "bench/engine_under_test.h"
 #include "bench/latencies.h"
 #include "bench/workload.h"
 #include "engine/dispatch/arena.h"
@@ -64,6 +68,38 @@ void BM_Checkout_ArenaHop(benchmark::State& state) {
   });
 }
 BENCHMARK(BM_Checkout_ArenaHop)->Name("BM_Checkout/arena_hop")->UseRealTime();
+
+void BM_Checkout_Contended(benchmark::State& state) {
+  constexpr benchmark::IterationCount kCallsEach = 256;
+  const auto engine = start_engine(state, Waiting::kSleep, 2);
+  if (!engine) return;
+  const Value args = five_fields();
+  const auto callers = static_cast<std::size_t>(state.range(0));
+  const benchmark::IterationCount calls = kCallsEach * state.range(0);
+  std::atomic<bool> failed = false;
+  Latencies latencies(state, static_cast<std::size_t>(calls));
+  while (state.KeepRunningBatch(calls)) {
+    std::vector<std::vector<Latencies::Clock::duration>> taken(callers);
+    std::vector<std::thread> threads;
+    threads.reserve(callers);
+    for (std::size_t caller = 0; caller < callers; ++caller) {
+      threads.emplace_back([&, caller] {
+        for (benchmark::IterationCount i = 0; i < kCallsEach; ++i) {
+          const auto before = Latencies::Clock::now();
+          if (!engine->execute_in_session(session_name(caller), "echo", args)) failed = true;
+          taken[caller].push_back(Latencies::Clock::now() - before);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& of_caller : taken) {
+      for (const auto latency : of_caller) latencies.record(latency);
+    }
+  }
+  if (failed) state.SkipWithError("a call failed");
+  latencies.report(state);
+}
+BENCHMARK(BM_Checkout_Contended)->ArgName("callers")->Arg(16)->UseRealTime();
 
 }  // namespace
 }  // namespace dspool::bench

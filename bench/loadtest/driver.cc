@@ -139,7 +139,7 @@ void Driver::end(const Outstanding& operation, Elapsed at, Result<Answer>& resul
   } else {
     checker_.failed(start.session, operation.ticket, result.error().state_applied);
     ++progress_.failed;
-    if (start.measured) tally_.failed(result.error());
+    if (start.measured) tally_.failed(result.error(), at - start.intended);
   }
   if (start.measured) last_end_ = std::max(last_end_, at);
   if (options_.on_ended) options_.on_ended(start, result);

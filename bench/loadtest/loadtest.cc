@@ -94,8 +94,9 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
                             const std::atomic<bool>& stop, Console& console) {
   Result<Config> config = make_config(asked, python_path);
   if (!config) return tl::unexpected(config.error());
-  const Options options = with_adapter_of(*config, asked);
+  Options options = with_adapter_of(*config, asked);
   if (const Result<void> valid = validate(options); !valid) return tl::unexpected(valid.error());
+  if (options.overload) options.rate = *options.overload * capacity_of(*config, options);
   Result<Workload> workload = make_workload(options);
   if (!workload) return tl::unexpected(workload.error());
   Result<HistoryFile> history = HistoryFile::open(options.history_file);
@@ -130,6 +131,7 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   }
   report.verdicts = checker.finish();
   report.check = workload->check;
+  if (options.service_ms) report.capacity_per_second = capacity_of(*config, options);
   report.worker_restarts = engine.stats().worker_restarts;
   report.stopped_early = stop.load();
   history->write(engine, console);

@@ -34,6 +34,12 @@ Result<void> check_conflicts(const Options& o) {
   const Conflict conflicts[] = {
       {o.rate.has_value(), "--rate", o.concurrency.has_value(), "--concurrency",
        "a load is either open (operations arrive at a rate) or closed (a number is outstanding)"},
+      {o.overload.has_value(), "--overload", o.rate.has_value(), "--rate",
+       "each of them says how many operations arrive"},
+      {o.overload.has_value(), "--overload", o.concurrency.has_value(), "--concurrency",
+       "a load is either open (operations arrive at a rate) or closed (a number is outstanding)"},
+      {o.overload.has_value(), "--overload", trace, "--trace",
+       "the trace says when operations arrive; change its pace with --speedup"},
       {trace, "--trace", questions, "--questions", "each of them says what the operations are"},
       {trace, "--trace", o.rate.has_value(), "--rate",
        "the trace says when operations arrive; change its pace with --speedup"},
@@ -68,6 +74,19 @@ Result<void> check_conflicts(const Options& o) {
     return invalid_options(
         "--payload-bytes goes with the increments of --adapter loadtest, and with no other "
         "command");
+  }
+  if (o.service_ms &&
+      (own_adapter || trace || questions || !o.command.empty() || o.payload_bytes)) {
+    return invalid_options(
+        "--service-ms goes with the increments of --adapter loadtest, and with no other command "
+        "and no --payload-bytes");
+  }
+  if (o.service_ms && !o.args.empty()) {
+    return invalid_options("--service-ms and --args exclude each other: each is the arguments");
+  }
+  if (o.overload && !o.service_ms) {
+    return invalid_options(
+        "--overload needs --service-ms: what a pool can do depends on how long commands take");
   }
   if (o.payload_bytes && !o.args.empty()) {
     return invalid_options("--payload-bytes and --args exclude each other: each is the arguments");
@@ -104,6 +123,8 @@ Result<void> check_ranges(const Options& o) {
         return check_range("--concurrency", as_double(o.concurrency), 1, kMostOutstanding);
       })
       .and_then([&] { return check_range("--rate", o.rate, kLeast, kHighestRate); })
+      .and_then([&] { return check_range("--overload", o.overload, 0.01, 100); })
+      .and_then([&] { return check_range("--service-ms", o.service_ms, 1, 60'000); })
       .and_then([&] { return check_range("--zipf", o.zipf, 0, kHighestZipf); })
       .and_then([&] { return check_range("--speedup", o.speedup, kLeast, 1e6); })
       .and_then(

@@ -32,6 +32,7 @@ struct Options {
   std::optional<double> duration_seconds = {};
   std::optional<std::uint32_t> concurrency = {};
   std::optional<double> rate = {};
+  std::optional<double> overload = {};  // a rate, as a multiple of what the pool can do
   std::optional<double> zipf = {};
   std::string trace_file = {};
   std::optional<double> speedup = {};
@@ -43,6 +44,7 @@ struct Options {
   std::string command = {};  // empty: the adapter's usual one
   std::string args = {};     // JSON; empty: the command's usual ones
   std::optional<std::uint64_t> payload_bytes = {};
+  std::optional<double> service_ms = {};  // that each increment waits
   std::optional<std::int64_t> timeout_ms = {};
   std::uint32_t max_retries = 0;
 

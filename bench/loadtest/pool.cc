@@ -104,6 +104,11 @@ Options with_adapter_of(const Config& config, Options options) {
   return options;
 }
 
+double capacity_of(const Config& config, const Options& options) {
+  return static_cast<double>(config.pool_size) * config.worker.max_in_flight * 1e3 /
+         options.service_ms.value_or(1);
+}
+
 Result<Pool> start_pool(const Options& options, const Config& config) {
   Pool pool;
   std::optional<LanguageModel> model;

@@ -29,6 +29,9 @@ struct Pool {
 // The same options, with the adapter that the pool will have.
 [[nodiscard]] Options with_adapter_of(const Config& config, Options options);
 
+// Operations per second that the pool could answer if they took --service-ms and nothing else.
+[[nodiscard]] double capacity_of(const Config& config, const Options& options);
+
 // The key of an API that is not the offline model comes from the environment, DSPOOL_API_KEY:
 // a command line can be read by everybody on the machine. Errors: those of Engine::start and
 // set_lm; initialization / "invalid_options" without a key; with pooling switched off, what every

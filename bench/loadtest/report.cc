@@ -71,6 +71,12 @@ std::string to_json(const Report& report) {
                  {"p99", percentile(0.99)},
                  {"p999", percentile(0.999)},
                  {"max", to_us(tally.latencies.max())}}},
+               {"refusal_us",
+                {{"p50", to_us(tally.refusals.percentile(0.5))},
+                 {"p99", to_us(tally.refusals.percentile(0.99))},
+                 {"max", to_us(tally.refusals.max())}}},
+               {"capacity_per_second",
+                report.capacity_per_second ? Value::of(*report.capacity_per_second) : Value()},
                {"lost", report.verdicts.lost},
                {"duplicated", report.verdicts.duplicated},
                {"out_of_order", report.verdicts.out_of_order},
@@ -90,6 +96,11 @@ std::string to_table(const Report& report) {
   fmt::format_to(out, "operations   {} in {} sessions, {:.1f} s\n", report.operations(),
                  report.sessions, to_ms(tally.duration) / 1e3);
   fmt::format_to(out, "throughput   {:.0f} operations per second\n", report.ops_per_second());
+  if (report.capacity_per_second) {
+    fmt::format_to(out, "             {:.1f} % of the {:.0f} that the pool's slots have time for\n",
+                   100 * report.ops_per_second() / *report.capacity_per_second,
+                   *report.capacity_per_second);
+  }
   fmt::format_to(out, "successes    {} ({:.2f} %)\n", tally.successes,
                  100.0 * report.success_rate());
   fmt::format_to(out, "failures     {}\n", tally.failures);
@@ -100,6 +111,11 @@ std::string to_table(const Report& report) {
   fmt::format_to(out, "latency      p50 {}   p90 {}   p99 {}   p99.9 {}   max {}\n",
                  percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999),
                  readable(latencies.max()));
+  if (tally.refusals.count() != 0) {
+    fmt::format_to(out, "refused      p50 {}   p99 {}   max {} after they came\n",
+                   readable(tally.refusals.percentile(0.5)),
+                   readable(tally.refusals.percentile(0.99)), readable(tally.refusals.max()));
+  }
   fmt::format_to(out, "restarts     {} workers\n", report.worker_restarts);
   const Verdicts& verdicts = report.verdicts;
   fmt::format_to(out, "order        lost {}   duplicated {}   out of order {}   crossed {}\n",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "bench/loadtest/order_checker.h"
@@ -16,7 +17,8 @@ struct Report {
   Check check = Check::kVersionsOnly;
   std::uint64_t sessions = 0;  // that were used
   std::uint64_t worker_restarts = 0;
-  std::uint64_t unsettled_sessions = 0;  // whose end could not be looked at
+  std::uint64_t unsettled_sessions = 0;            // whose end could not be looked at
+  std::optional<double> capacity_per_second = {};  // where it is known how long operations take
   bool stopped_early = false;
 
   [[nodiscard]] std::uint64_t operations() const { return tally.successes + tally.failures; }
@@ -29,10 +31,12 @@ struct Report {
 };
 
 // {"total_operations", "successes", "failures", "errors_by_category", "duration_ms",
-// "ops_per_second", "success_rate", "latency_us": {"p50", "p90", "p99", "p999", "max"}, "lost",
+// "ops_per_second", "success_rate", "latency_us": {"p50", "p90", "p99", "p999", "max"},
+// "refusal_us": {"p50", "p99", "max"}, "capacity_per_second" or null, "lost",
 // "duplicated", "out_of_order", "crossed", "damaged", "worker_restarts"}. Operations are calls,
 // however many attempts they took; those of the warm-up are not counted, but checked. Latencies are
-// those of successes; in `errors_by_category`, categories without an error are left out.
+// those of successes, and apart from them of what was refused for want of room; in
+// `errors_by_category`, categories without an error are left out.
 [[nodiscard]] std::string to_json(const Report& report);
 
 [[nodiscard]] std::string to_table(const Report& report);

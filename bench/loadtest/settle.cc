@@ -1,8 +1,10 @@
 #include "bench/loadtest/settle.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "bench/loadtest/inbox.h"
@@ -10,11 +12,13 @@
 namespace dspool::loadtest {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::uint32_t kOutstanding = 64;
 constexpr seconds kTimeout{30};
 constexpr seconds kPatience{40};
+constexpr seconds kLongestRefusal{60};
 
 // A session's number by what it answered; 0 where the session is not there (any more).
 std::optional<std::uint64_t> number_in(const Result<Answer>& result) {
@@ -27,32 +31,47 @@ std::optional<std::uint64_t> number_in(const Result<Answer>& result) {
   return static_cast<std::uint64_t>(value.as_int64());
 }
 
+// How long to wait before asking again; nothing: that would not help. A pool that has been asked
+// for more than it can do says so for a moment longer.
+std::optional<milliseconds> ask_again_after(const Result<Answer>& result) {
+  if (result || result.error().category != ErrorCategory::kResourceError) return std::nullopt;
+  return result.error().retry_after;
+}
+
 std::uint64_t settle_counters(Target& target, const Workload& workload,
                               const std::vector<std::uint32_t>& used, OrderChecker& checker) {
   const CallOptions options{.timeout = kTimeout, .max_retries = 5, .create_session = false};
   const auto inbox = std::make_shared<Inbox>();
   std::vector<Inbox::Ended> ended;
+  std::vector<std::uint32_t> to_ask(used.rbegin(), used.rend());
   std::uint64_t unknown = 0;
-  std::size_t submitted = 0;
-  std::size_t done = 0;
-  auto deadline = Inbox::Clock::now() + kPatience;
-  while (done < used.size()) {
-    for (; submitted < used.size() && submitted - done < kOutstanding; ++submitted) {
-      target.submit(workload.session_ids[used[submitted]], "read", Value(),
-                    leave_in(inbox, used[submitted]), options);
+  std::size_t outstanding = 0;
+  const auto begun = Inbox::Clock::now();
+  auto deadline = begun + kPatience;
+  while (outstanding != 0 || !to_ask.empty()) {
+    for (; !to_ask.empty() && outstanding < kOutstanding; ++outstanding) {
+      const std::uint32_t session = to_ask.back();
+      to_ask.pop_back();
+      target.submit(workload.session_ids[session], "read", Value(), leave_in(inbox, session),
+                    options);
     }
     inbox->take(ended, deadline);
-    if (ended.empty()) return unknown + (used.size() - done);
+    if (ended.empty()) return unknown + outstanding + to_ask.size();
     deadline = Inbox::Clock::now() + kPatience;
+    milliseconds pause{0};
     for (const Inbox::Ended& one : ended) {
-      ++done;
-      const std::optional<std::uint64_t> number = number_in(one.result);
-      if (number) {
+      --outstanding;
+      const std::optional<milliseconds> again = ask_again_after(one.result);
+      if (again && Inbox::Clock::now() < begun + kLongestRefusal) {
+        to_ask.push_back(one.slot);
+        pause = std::max(pause, *again);
+      } else if (const auto number = number_in(one.result)) {
         checker.settled(one.slot, *number);
       } else {
         ++unknown;
       }
     }
+    std::this_thread::sleep_for(pause);
   }
   return unknown;
 }

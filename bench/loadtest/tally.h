@@ -23,6 +23,8 @@ struct Tally {
   std::uint64_t damaged = 0;  // payloads that did not come back as they were sent
   std::map<std::pair<ErrorCategory, std::string>, Failures> errors;  // by category and code
   load::LatencyRecorder latencies;                                   // of successes
+  // How long those took that the pool had no room for (resource_error).
+  load::LatencyRecorder refusals;
   std::chrono::nanoseconds duration{0};  // from the first measured start to the last measured end
 
   void succeeded(std::chrono::nanoseconds latency) {
@@ -30,8 +32,9 @@ struct Tally {
     latencies.record(latency);
   }
 
-  void failed(const Error& error) {
+  void failed(const Error& error, std::chrono::nanoseconds latency) {
     ++failures;
+    if (error.category == ErrorCategory::kResourceError) refusals.record(latency);
     Failures& same = errors[{error.category, error.code}];
     if (same.count++ == 0) same.example = error.message;
   }

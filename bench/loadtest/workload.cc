@@ -55,6 +55,7 @@ Result<Args> args_of(const Options& options, std::string_view command) {
     if (args->kind() != Kind::kMap) return invalid_options("--args must be a JSON object");
     return same_for_all(*std::move(args));
   }
+  if (options.service_ms) return same_for_all(Value{{"service_ms", *options.service_ms}});
   if (command != "predict") return same_for_all(Value());
   return [](const Start& start) {
     return Value{{"question", made_up_question(start.session, start.index)}};

@@ -35,6 +35,8 @@ constexpr const char* kFooter =
     "      open loop: 20,000 arrive per second, whatever becomes of them\n"
     "  dspool loadtest --duration 60 --kill-every 2 --max-retries 3\n"
     "      a worker is killed every other second\n"
+    "  dspool loadtest --overload 2 --service-ms 20 --max-in-flight 8 --duration 30\n"
+    "      twice as much as the pool can do: what is refused, and how soon\n"
     "  dspool loadtest --sessions 64 --ops 200 --payload-bytes 1048576\n"
     "      1 MiB goes there and back with each operation, and is compared\n"
     "  dspool loadtest --adapter dspy --questions mt_bench_questions.jsonl\n"
@@ -59,6 +61,11 @@ void add_load(CLI::App& command, loadtest::Options& o) {
   command
       .add_option("--rate", o.rate,
                   "Open loop: so many arrive per second, independently of each other")
+      ->group(group);
+  command
+      .add_option("--overload", o.overload,
+                  "Open loop: so many times what the pool can do, with --service-ms")
+      ->type_name("TIMES")
       ->group(group);
   command
       .add_option("--zipf", o.zipf,
@@ -102,6 +109,11 @@ void add_operation(CLI::App& command, loadtest::Options& o) {
       .add_option("--payload-bytes", o.payload_bytes,
                   "Each increment carries so many bytes there and back, which are compared")
       ->type_name("BYTES")
+      ->group(group);
+  command
+      .add_option("--service-ms", o.service_ms,
+                  "Each increment waits for so long, as a command does that asks a language model")
+      ->type_name("MS")
       ->group(group);
   command.add_option("--timeout", o.timeout_ms, "Of a call, in ms [30000]")->group(group);
   command

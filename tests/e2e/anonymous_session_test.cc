@@ -21,7 +21,7 @@ using testing::IsEmpty;
 TEST(AnonymousSessionTest, ManyLeaveNothingInTheEngineOrItsWorkers) {
   constexpr int kWarmUp = 10'000;
   constexpr int kCalls = 100'000;
-  constexpr std::ptrdiff_t kInFlight = 256;
+  constexpr std::ptrdiff_t kInFlight = 64;
   constexpr std::size_t kHistoryEvents = 1'000;
   // Far less than a session each would take: 454 bytes here, and an object in the worker.
   constexpr std::size_t kSomeKib = 8 * 1024;

@@ -19,7 +19,10 @@ using testing::IsEmpty;
 class SessionTest : public testing::Test {
  protected:
   void SetUp() override {
-    engine_ = test::start_pool(test::pool_config(2));
+    Config config = test::pool_config(2);
+    config.session_queue_limit = 200;
+    config.queue_limit = 200;
+    engine_ = test::start_pool(config);
     ASSERT_NE(engine_, nullptr);
   }
   void TearDown() override {

@@ -36,6 +36,11 @@ FakePool::~FakePool() {
 
 void FakePool::break_at(std::uint64_t nth, Fault fault) { faults_[nth] = fault; }
 void FakePool::stall(std::chrono::milliseconds time) { stall_ = time; }
+void FakePool::be_busy_for(int reads) {
+  const std::lock_guard lock(mutex_);
+  busy_reads_ = reads;
+}
+
 void FakePool::refuse_reads() { refuse_reads_ = true; }
 
 void FakePool::forget(const std::string& id) {
@@ -123,6 +128,13 @@ Result<Answer> FakePool::execute(const Job& job) {
   Session& session = found->second;
   if (job.command == "increment") return increment(session, job);
   if (refuse_reads_) return failed(StateApplied::kNo);
+  if (busy_reads_ > 0) {
+    --busy_reads_;
+    return tl::unexpected(Error{.category = ErrorCategory::kResourceError,
+                                .code = "overloaded",
+                                .retryable = true,
+                                .retry_after = std::chrono::milliseconds(1)});
+  }
   return answer_of(session.value, job.id, session.version);
 }
 

@@ -50,6 +50,8 @@ class FakePool : public Target {
   // The session's state is gone.
   void forget(const std::string& id);
   void refuse_reads();
+  // So many reads are refused for want of room.
+  void be_busy_for(int reads);
 
   // Of all calls to `increment`.
   [[nodiscard]] std::multiset<std::string> idempotency_keys() const;
@@ -86,6 +88,7 @@ class FakePool : public Target {
   std::uint32_t most_in_a_session_ = 0;
   std::chrono::milliseconds stall_{0};
   bool refuse_reads_ = false;
+  int busy_reads_ = 0;
   bool stopping_ = false;
   std::thread thread_;
 };

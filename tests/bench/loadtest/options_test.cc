@@ -102,6 +102,15 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"NegativeWarmup", [](Options& o) { o.warmup_seconds = -1; }, "--warmup must be"},
         Wrong{"NegativeZipf", [](Options& o) { o.zipf = -0.1; }, "--zipf must be between"},
         Wrong{"KillsWithoutPause", [](Options& o) { o.kill_every_seconds = 0; }, "--kill-every"},
+        Wrong{"OverloadWithoutAServiceTime", [](Options& o) { o.overload = 2; },
+              "--overload needs --service-ms"},
+        Wrong{"OverloadAtARate", [](Options& o) { o.overload = 2, o.service_ms = 20, o.rate = 10; },
+              "--overload and --rate exclude each other"},
+        Wrong{"NoOverload", [](Options& o) { o.overload = 0, o.service_ms = 20; },
+              "--overload must be between"},
+        Wrong{"NoServiceTime", [](Options& o) { o.service_ms = 0; }, "--service-ms must be"},
+        Wrong{"AServiceTimeOfAnotherCommand",
+              [](Options& o) { o.service_ms = 1, o.command = "echo"; }, "--service-ms goes with"},
         Wrong{"NoTimeout", [](Options& o) { o.timeout_ms = 0; }, "--timeout must be between"}),
     [](const testing::TestParamInfo<Wrong>& wrong) { return wrong.param.name; });
 

@@ -13,10 +13,13 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::Not;
 
+constexpr milliseconds kLatency{7};
+
 Report sample() {
   Report report;
   for (int i = 0; i < 3; ++i) report.tally.succeeded(microseconds(100));
-  report.tally.failed({.category = ErrorCategory::kTimeout, .code = "a", .message = "too late"});
+  report.tally.failed({.category = ErrorCategory::kTimeout, .code = "a", .message = "too late"},
+                      kLatency);
   report.tally.duration = milliseconds(1500);
   report.verdicts = {.lost = 1, .duplicated = 2, .out_of_order = 3, .crossed = 4};
   report.worker_restarts = 5;
@@ -28,7 +31,7 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_THAT(json, Not(HasSubstr("\n")));
   const Result<Value> value = Value::parse_json(json);
   ASSERT_TRUE(value) << value.error().message;
-  EXPECT_EQ(value->size(), 14U);
+  EXPECT_EQ(value->size(), 16U);
   EXPECT_EQ((*value)["total_operations"].as_int64(), 4);
   EXPECT_EQ((*value)["successes"].as_int64(), 3);
   EXPECT_EQ((*value)["failures"].as_int64(), 1);
@@ -42,6 +45,8 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   for (const char* const key : {"p50", "p90", "p99", "p999", "max"}) {
     EXPECT_NEAR(latency[key].as_double(), 100, 1) << key;
   }
+  EXPECT_EQ((*value)["refusal_us"]["max"].as_double(), 0);
+  EXPECT_TRUE((*value)["capacity_per_second"].is_null());
   EXPECT_EQ((*value)["lost"].as_int64(), 1);
   EXPECT_EQ((*value)["duplicated"].as_int64(), 2);
   EXPECT_EQ((*value)["out_of_order"].as_int64(), 3);
@@ -52,11 +57,24 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
 
 TEST(ReportTest, AddsUpCodesOfOneCategory) {
   Report report = sample();
-  report.tally.failed({.category = ErrorCategory::kTimeout, .code = "b"});
-  report.tally.failed({.category = ErrorCategory::kPython, .code = "exception"});
+  report.tally.failed({.category = ErrorCategory::kTimeout, .code = "b"}, kLatency);
+  report.tally.failed({.category = ErrorCategory::kPython, .code = "exception"}, kLatency);
   const Result<Value> value = Value::parse_json(to_json(report));
   EXPECT_EQ((*value)["errors_by_category"]["timeout"].as_int64(), 2);
   EXPECT_EQ((*value)["errors_by_category"]["python"].as_int64(), 1);
+}
+
+TEST(ReportTest, TellsHowSoonThePoolRefusedAndWhatItCouldHaveDone) {
+  Report report = sample();
+  report.tally.failed({.category = ErrorCategory::kResourceError, .code = "overloaded"}, kLatency);
+  report.capacity_per_second = 4;
+  const Result<Value> value = Value::parse_json(to_json(report));
+  for (const char* const key : {"p50", "p99", "max"}) {
+    EXPECT_NEAR((*value)["refusal_us"][key].as_double(), 7'000, 30) << key;
+  }
+  EXPECT_DOUBLE_EQ((*value)["capacity_per_second"].as_double(), 4);
+  EXPECT_THAT(to_table(report), HasSubstr("50.0 % of the 4 that the pool's slots have time for"));
+  EXPECT_THAT(to_table(report), HasSubstr("refused      p50 7"));
 }
 
 TEST(ReportTest, DividesNothingByZero) {

@@ -57,6 +57,12 @@ TEST_F(SettleTest, TakesAVersionThatIsGoneForLost) {
   EXPECT_EQ(checker_.finish().lost, 2U);
 }
 
+TEST_F(SettleTest, AsksAgainWhereThePoolHadNoRoom) {
+  pool_.be_busy_for(5);
+  EXPECT_EQ(settle(pool_, workload_, checker_), 0U);
+  EXPECT_TRUE(checker_.finish().clean());
+}
+
 TEST_F(SettleTest, CountsSessionsThatDoNotAnswer) {
   pool_.refuse_reads();
   EXPECT_EQ(settle(pool_, workload_, checker_), 2U);

@@ -133,6 +133,7 @@ TEST(ConfigTest, ReadsEveryWord) {
     EXPECT_EQ(Config::parse_toml("pool_mode = '" + word + "'")->pool_mode, mode);
   }
   EXPECT_EQ(Config::parse_toml("affinity = 'hint'")->affinity, Affinity::kHint);
+  EXPECT_EQ(Config::parse_toml("affinity = 'pinned'")->affinity, Affinity::kPinned);
 }
 
 TEST(ConfigTest, OfAnEmptyTextIsTheDefault) {
@@ -248,7 +249,7 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "operation_timeout = 0",
                                  "operation_timeout = 604800001",
                                  "session_queue_limit = 0",
-                                 "queue_limit = 0",
+                                 "queue_limit = -1",
                                  "history_events = -1",
                                  "worker.max_in_flight = 0",
                                  "worker.max_in_flight = 257",
@@ -273,10 +274,11 @@ TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
   for (const std::string text :
        {"pool_size = 1", "pool_size = 1024", "overflow = 0", "overflow = 1024",
         "checkout_timeout = 1", "operation_timeout = 604800000", "session_queue_limit = 1",
-        "queue_limit = 16777216", "history_events = 0", "worker.max_in_flight = 1",
-        "worker.pipeline = 1", "worker.session_cache = 16777216", "worker.ring_bytes = 524288",
-        "worker.ring_bytes = 1073741824", "worker.slab_bytes = 524288",
-        "worker.max_payload_bytes = 536870912", "worker.python_path = []"}) {
+        "queue_limit = 16777216", "queue_limit = 0", "history_events = 0",
+        "worker.max_in_flight = 1", "worker.pipeline = 1", "worker.session_cache = 16777216",
+        "worker.ring_bytes = 524288", "worker.ring_bytes = 1073741824",
+        "worker.slab_bytes = 524288", "worker.max_payload_bytes = 536870912",
+        "worker.python_path = []"}) {
     EXPECT_EQ(refusal(text), "accepted") << text;
   }
 }
@@ -303,7 +305,7 @@ TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
 }
 
 TEST(ImpossibleValueTest, ThatStandsFirstInTheTextIsTold) {
-  EXPECT_THAT(refusal("queue_limit = 0\npool_size = 0\naffinity = 1"),
+  EXPECT_THAT(refusal("queue_limit = -1\npool_size = 0\naffinity = 1"),
               HasSubstr(":1: queue_limit"));
   EXPECT_THAT(refusal("zzz = 0\npool_size = 0"), HasSubstr(":1: zzz"));
 }

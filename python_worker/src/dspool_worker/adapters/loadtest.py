@@ -16,12 +16,20 @@ class LoadTest(Adapter):
 
     @with_views
     def increment(
-        self, session: Session, /, by: int = 1, payload: memoryview | None = None
+        self,
+        session: Session,
+        /,
+        by: int = 1,
+        payload: memoryview | None = None,
+        service_ms: float = 0,
     ) -> dict[str, Any]:
         """Adds to the session's value, and tells whose it is, so that mix-ups show.
 
-        A payload goes back with the sum of what was seen of it here.
+        A payload goes back with the sum of what was seen of it here. Before, it waits for
+        `service_ms`, as a command does that asks a language model.
         """
+        if service_ms:
+            time.sleep(service_ms / 1000)
         session["value"] = value = session.get("value", 0) + by
         if payload is None:
             return {"value": value, "session": session.id}
