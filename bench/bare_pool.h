@@ -60,6 +60,8 @@ class BarePool final : private dispatch::Transport, private dispatch::CallListen
     return dispatch::Sent::kSent;
   }
   void cancel(std::uint32_t, std::uint64_t) override {}
+  std::uint64_t begun(std::uint32_t) override { return ~std::uint64_t{0}; }  // it has no ring
+  std::uint64_t recall(std::uint32_t) override { return ~std::uint64_t{0}; }
   void kill(std::uint32_t, std::string_view) override {}
   void ended(dispatch::Call&) override {}
   void turn_came(dispatch::Call&) override {}

@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "bench/loadtest/text_file.h"
 #include "dspool/value.h"
+#include "engine/load/text_file.h"
 
 namespace dspool::loadtest {
 namespace {
@@ -30,7 +30,7 @@ constexpr std::array kLaterQuestions = std::to_array<fmt::string_view>(
 Result<std::vector<Conversation>> parse_conversations(std::string_view text,
                                                       std::string_view source_name) {
   std::vector<Conversation> conversations;
-  Lines lines(text, source_name);
+  load::Lines lines(text, source_name);
   while (const std::optional<std::string_view> line = lines.next()) {
     if (line->find_first_not_of(" \t") == std::string_view::npos) continue;
     const Result<Value> json = Value::parse_json(*line);
@@ -57,7 +57,7 @@ Result<std::vector<Conversation>> parse_conversations(std::string_view text,
 }
 
 Result<std::vector<Conversation>> read_conversations(const std::filesystem::path& path) {
-  return read_text(path).and_then(
+  return load::read_text(path).and_then(
       [&](const std::string& text) { return parse_conversations(text, path.string()); });
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <string_view>
-#include <utility>
 
 namespace dspool::loadtest {
 namespace {
@@ -158,12 +157,6 @@ Result<void> check_adapter(const Options& o) {
 }
 
 }  // namespace
-
-tl::unexpected<Error> invalid_options(std::string message) {
-  return tl::unexpected(Error{.category = ErrorCategory::kInitialization,
-                              .code = "invalid_options",
-                              .message = std::move(message)});
-}
 
 Result<void> validate(const Options& options) {
   return check_adapter(options).and_then([&] { return check_conflicts(options); }).and_then([&] {

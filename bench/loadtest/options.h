@@ -8,6 +8,7 @@
 
 #include "dspool/config.h"
 #include "dspool/error.h"
+#include "engine/load/invalid_options.h"
 
 namespace dspool::loadtest {
 
@@ -63,8 +64,7 @@ inline constexpr std::uint32_t kDefaultConcurrency = 16;
 // No load test runs longer unless it is told to.
 inline constexpr std::chrono::minutes kDefaultDuration{10};
 
-// An error that says what is wrong with what was asked for: initialization / "invalid_options".
-[[nodiscard]] tl::unexpected<Error> invalid_options(std::string message);
+using load::invalid_options;
 
 // Whether the options fit together. Does not look at the files they name: without an `adapter`,
 // it is taken to be loadtest.

@@ -88,7 +88,7 @@ std::string to_json(const Report& report) {
 
 std::string to_table(const Report& report) {
   const Tally& tally = report.tally;
-  const LatencyRecorder& latencies = tally.latencies;
+  const load::LatencyRecorder& latencies = tally.latencies;
   std::string text;
   const auto out = std::back_inserter(text);
   const auto percentile = [&](double fraction) { return readable(latencies.percentile(fraction)); };

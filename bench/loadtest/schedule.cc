@@ -59,7 +59,7 @@ std::optional<Start> OpenLoop::next(Elapsed now) {
   return start;
 }
 
-Replay::Replay(const std::vector<Arrival>& arrivals, double speedup, Window window)
+Replay::Replay(const std::vector<load::Arrival>& arrivals, double speedup, Window window)
     : arrivals_(arrivals), speedup_(speedup), window_(window) {}
 
 std::optional<Elapsed> Replay::next_at() const {

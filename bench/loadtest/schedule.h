@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "bench/loadtest/session_picker.h"
-#include "bench/loadtest/trace.h"
+#include "engine/load/trace.h"
 
 namespace dspool::loadtest {
 
@@ -93,7 +93,7 @@ class OpenLoop : public Schedule {
 class Replay : public Schedule {
  public:
   // REQUIRES: `arrivals` outlive *this and are in order of time.
-  Replay(const std::vector<Arrival>& arrivals, double speedup, Window window);
+  Replay(const std::vector<load::Arrival>& arrivals, double speedup, Window window);
 
   std::optional<Start> next(Elapsed now) override;
   void ended(std::uint32_t /*session*/) override {}
@@ -101,7 +101,7 @@ class Replay : public Schedule {
   [[nodiscard]] bool done() const override;
 
  private:
-  const std::vector<Arrival>& arrivals_;
+  const std::vector<load::Arrival>& arrivals_;
   double speedup_;
   Window window_;
   std::size_t next_ = 0;

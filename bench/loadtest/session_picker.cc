@@ -1,7 +1,5 @@
 #include "bench/loadtest/session_picker.h"
 
-#include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -46,21 +44,7 @@ void RoundRobin::release(std::uint32_t session) {
 
 Zipf::Zipf(std::uint32_t sessions, double exponent, std::optional<std::uint64_t> total,
            std::uint64_t seed)
-    : picked_(sessions), left_(total), random_(seed) {
-  cumulative_.reserve(sessions);
-  double sum = 0;
-  for (std::uint32_t session = 0; session < sessions; ++session) {
-    sum += std::pow(session + 1.0, -exponent);
-    cumulative_.push_back(sum);
-  }
-}
-
-std::uint32_t Zipf::draw() {
-  std::uniform_real_distribution<double> uniform(0, cumulative_.back());
-  const auto found = std::ranges::upper_bound(cumulative_, uniform(random_));
-  const auto session = static_cast<std::size_t>(found - cumulative_.begin());
-  return static_cast<std::uint32_t>(std::min(session, cumulative_.size() - 1));
-}
+    : sampler_(sessions, exponent), picked_(sessions), left_(total), random_(seed) {}
 
 std::optional<std::uint32_t> Zipf::pick(bool counted) {
   if (picked_count_ == picked_.size()) return std::nullopt;

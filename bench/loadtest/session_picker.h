@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "engine/load/zipf_sampler.h"
+
 namespace dspool::loadtest {
 
 class SessionPicker {
@@ -43,8 +45,7 @@ class RoundRobin : public SessionPicker {
   std::deque<std::uint32_t> waiting_;
 };
 
-// Draws sessions from Zipf's distribution: session k with a probability in proportion to
-// 1 / (k + 1)^exponent; 0 is uniform. Draws again where the session is picked already.
+// Draws sessions from Zipf's distribution. Draws again where the session is picked already.
 class Zipf : public SessionPicker {
  public:
   Zipf(std::uint32_t sessions, double exponent, std::optional<std::uint64_t> total,
@@ -55,10 +56,10 @@ class Zipf : public SessionPicker {
   [[nodiscard]] std::optional<std::uint64_t> left() const override { return left_; }
 
   // A draw that looks neither at what is picked nor at what is left.
-  std::uint32_t draw();
+  std::uint32_t draw() { return sampler_.draw(random_); }
 
  private:
-  std::vector<double> cumulative_;  // sums of the weights up to each session
+  load::ZipfSampler sampler_;
   std::vector<bool> picked_;
   std::size_t picked_count_ = 0;
   std::optional<std::uint64_t> left_;

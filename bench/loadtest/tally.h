@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "bench/loadtest/latency_recorder.h"
 #include "dspool/error.h"
+#include "engine/load/latency_recorder.h"
 
 namespace dspool::loadtest {
 
@@ -22,8 +22,9 @@ struct Tally {
   std::uint64_t failures = 0;
   std::uint64_t damaged = 0;  // payloads that did not come back as they were sent
   std::map<std::pair<ErrorCategory, std::string>, Failures> errors;  // by category and code
-  LatencyRecorder latencies;                                         // of successes
-  LatencyRecorder refusals;  // how long those took that the pool had no room for (resource_error)
+  load::LatencyRecorder latencies;                                   // of successes
+  // How long those took that the pool had no room for (resource_error).
+  load::LatencyRecorder refusals;
   std::chrono::nanoseconds duration{0};  // from the first measured start to the last measured end
 
   void succeeded(std::chrono::nanoseconds latency) {

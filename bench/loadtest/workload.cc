@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "bench/loadtest/session_picker.h"
-#include "bench/loadtest/trace.h"
 #include "dspool/session_id.h"
+#include "engine/load/trace.h"
 
 namespace dspool::loadtest {
 namespace {
@@ -73,21 +73,21 @@ std::string question_of(std::uint64_t session, std::size_t bytes) {
 }
 
 Result<Workload> make_replay(const Options& options) {
-  Result<Trace> read = read_trace(options.trace_file);
+  Result<load::Trace> read = load::read_trace(options.trace_file);
   if (!read) return tl::unexpected(read.error());
-  const auto trace = std::make_shared<Trace>(*std::move(read));
+  const auto trace = std::make_shared<load::Trace>(*std::move(read));
   Workload workload{.session_ids = trace->session_ids, .command = command_of(options)};
   if (workload.session_ids.empty()) {
     const std::uint32_t sessions = options.sessions.value_or(kDefaultSessions);
     workload.session_ids = made_up_ids(sessions);
     Zipf zipf(sessions, options.zipf.value_or(0), std::nullopt, options.seed);
-    for (Arrival& arrival : trace->arrivals) arrival.session = zipf.draw();
+    for (load::Arrival& arrival : trace->arrivals) arrival.session = zipf.draw();
   } else if (options.sessions || options.zipf) {
     return invalid_options(
         fmt::format("{} names its sessions: leave out --sessions and --zipf", options.trace_file));
   }
   workload.args = [trace, command = workload.command](const Start& start) {
-    const Arrival& arrival = trace->arrivals[start.index];
+    const load::Arrival& arrival = trace->arrivals[start.index];
     if (command == "increment") return Value();  // it takes nothing: only the arrivals count
     if (command == "predict") {
       return Value{{"question", question_of(arrival.session, arrival.input_bytes)}};

@@ -105,7 +105,7 @@ void tell_sample(const std::vector<Dialogue>& dialogues, const loadtest::Workloa
 void tell_result(const loadtest::Report& report, const std::vector<Dialogue>& dialogues,
                  Console& console) {
   const loadtest::Verdicts& verdicts = report.verdicts;
-  const loadtest::LatencyRecorder& latencies = report.tally.latencies;
+  const load::LatencyRecorder& latencies = report.tally.latencies;
   console.line("\nResult");
   console.line(fmt::format("  {} of {} operations succeeded in {:.1f} s", report.tally.successes,
                            report.operations(),

@@ -25,6 +25,8 @@ constexpr std::size_t kExpiriesPerStep = 32;  // each frees a session's fields
 
 constexpr std::uint32_t kQueuedPerSlot = 64;
 
+// What is due later is not watched for: a simulation has calls without a deadline.
+constexpr TimePoint kNever{std::chrono::hours(100 * 365 * 24)};
 constexpr milliseconds kCallTick{1};
 constexpr milliseconds kExpiryTick{100};  // a round is 7 minutes, the default ttl 5
 
@@ -92,7 +94,7 @@ std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) {
     return errors::session_queue_full(call.session->id(), limits_.session_queue, expected_wait());
   }
   const nanoseconds bound = Shedder::bound(service_time());
-  if (shedder_.overloaded() && call.kind == CallKind::kExecute && slot_wait() > bound) {
+  if (overloaded() && call.kind == CallKind::kExecute && slot_wait() > bound) {
     ports_.metrics.refused_for(Refusal::kOverloaded).add(1);
     return errors::overloaded(duration_cast<milliseconds>(bound), expected_wait());
   }
@@ -133,7 +135,7 @@ void Dispatcher::call_timer_fired(Call& call, TimePoint now) {
   if (session.expects != session::kNoWorker) {
     return now >= call.patient_until ? stop_expecting(session, now) : arm_wait(call, now);
   }
-  if (shedder_.overloaded() && waited >= Shedder::bound(service_time())) {
+  if (overloaded() && waited >= Shedder::bound(service_time())) {
     ports_.metrics.refused_for(Refusal::kOverloaded).add(1);
     return give_up(call, errors::overloaded(duration_cast<milliseconds>(waited), expected_wait()),
                    now);
@@ -283,6 +285,7 @@ std::optional<TimePoint> Dispatcher::next_timer(TimePoint now) const {
 }
 
 void Dispatcher::arm(Timer& timer, TimePoint due) noexcept {
+  if (due >= kNever) return wheel_.disarm(timer);
   wheel_.arm(timer, due);
   earliest_armed_ = std::min(earliest_armed_, due);
 }

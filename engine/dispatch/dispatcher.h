@@ -57,6 +57,7 @@ struct Limits {
   std::uint32_t queue = 0;      // 0: kQueuedPerSlot for each slot of the pool
   std::uint32_t pool_size = 0;  // the workers that a queue of that kind is measured by; 0: all
   std::chrono::milliseconds checkout_timeout{10'000};
+  bool sheds_overload = true;  // who would wait for long is refused while the pool is overloaded
   std::chrono::milliseconds cancel_grace{5'000};
   Affinity affinity = Affinity::kHint;
   // At most this long a session waits for the worker where it is warm while others are idle.
@@ -154,7 +155,9 @@ class Dispatcher {
   }
   [[nodiscard]] const WorkerSlot& worker(std::uint32_t index) const { return *workers_[index]; }
   [[nodiscard]] std::uint32_t ready_workers() const noexcept { return ready_; }
-  [[nodiscard]] bool overloaded() const noexcept { return shedder_.overloaded(); }
+  [[nodiscard]] bool overloaded() const noexcept {
+    return limits_.sheds_overload && shedder_.overloaded();
+  }
   // How long a command takes, and how much longer where its session is not warm; 0: not known yet.
   [[nodiscard]] std::chrono::nanoseconds service_time() const noexcept;
   [[nodiscard]] std::chrono::nanoseconds miss_cost() const noexcept;

@@ -156,7 +156,7 @@ void Dispatcher::arm_wait(Call& call, TimePoint now) noexcept {
   TimePoint due = std::min(call.deadline, call.waits_since + limits_.checkout_timeout);
   if (call.session->expects != session::kNoWorker) {
     due = std::min(due, call.patient_until);
-  } else {
+  } else if (limits_.sheds_overload) {
     const nanoseconds bound = Shedder::bound(service_time());
     const TimePoint look = call.waits_since + bound;
     due = std::min(due, look > now ? look : now + bound);

@@ -127,6 +127,25 @@ TEST_F(ProgramTest, DoesNotWaitForWorkersAfterASigterm) {
   EXPECT_THAT(ran.out, StartsWith("Stopped before its end."));
 }
 
+TEST_F(ProgramTest, SimulatesAPoolWithoutAny) {
+  const Ran ran = run("dspool simulate --zipf 0.6 --duration 20 --policy central,dspool --json");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("\"policy\":\"central\""));
+  EXPECT_THAT(ran.out, HasSubstr("}\n{"));
+  EXPECT_THAT(ran.out, HasSubstr("\"policy\":\"dspool\""));
+  EXPECT_THAT(ran.err, IsEmpty());
+}
+
+TEST_F(ProgramTest, SaysWhatIsWrongWithASimulation) {
+  Ran ran = run("dspool simulate --load 80");
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.out, IsEmpty());
+  EXPECT_THAT(ran.err, HasSubstr("--load must be between"));
+  ran = run("dspool simulate --policy random");
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("steal_at_once"));
+}
+
 class ShortDemoTest : public ProgramTest, public testing::WithParamInterface<int> {};
 
 TEST_P(ShortDemoTest, KillsAWorkerHalfway) {

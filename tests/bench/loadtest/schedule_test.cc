@@ -85,8 +85,8 @@ TEST(OpenLoopTest, IsDoneAtItsEnd) {
 }
 
 TEST(ReplayTest, FollowsTheTraceAtItsSpeed) {
-  const std::vector<Arrival> arrivals = {{.at = seconds(0), .session = 4},
-                                         {.at = seconds(3), .session = 2}};
+  const std::vector<load::Arrival> arrivals = {{.at = seconds(0), .session = 4},
+                                               {.at = seconds(3), .session = 2}};
   Replay replay(arrivals, /*speedup=*/2, {});
   EXPECT_EQ(replay.next(Elapsed(0))->session, 4U);
   EXPECT_EQ(replay.next_at(), milliseconds(1500));
@@ -99,7 +99,7 @@ TEST(ReplayTest, FollowsTheTraceAtItsSpeed) {
 }
 
 TEST(ReplayTest, IsDoneAtItsEnd) {
-  const std::vector<Arrival> arrivals = {{.at = seconds(0)}, {.at = seconds(3)}};
+  const std::vector<load::Arrival> arrivals = {{.at = seconds(0)}, {.at = seconds(3)}};
   Replay replay(arrivals, 1, {.end = seconds(2)});
   EXPECT_TRUE(replay.next(Elapsed(0)));
   EXPECT_FALSE(replay.next(seconds(3)));

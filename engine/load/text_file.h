@@ -9,7 +9,7 @@
 
 #include "dspool/error.h"
 
-namespace dspool::loadtest {
+namespace dspool::load {
 
 // A whole file. Errors: initialization / "invalid_options".
 [[nodiscard]] Result<std::string> read_text(const std::filesystem::path& path);
@@ -32,4 +32,4 @@ class Lines {
   std::size_t number_ = 0;
 };
 
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

@@ -17,7 +17,7 @@
 
 #include "dspool/error.h"
 
-namespace dspool::loadtest {
+namespace dspool::load {
 
 struct Arrival {
   std::chrono::nanoseconds at{0};
@@ -35,4 +35,4 @@ struct Trace {
 [[nodiscard]] Result<Trace> parse_trace(std::string_view text, std::string_view source_name);
 [[nodiscard]] Result<Trace> read_trace(const std::filesystem::path& path);
 
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

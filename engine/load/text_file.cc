@@ -1,4 +1,4 @@
-#include "bench/loadtest/text_file.h"
+#include "engine/load/text_file.h"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 #include <cstring>
 #include <fstream>
 
-#include "bench/loadtest/options.h"
+#include "engine/load/invalid_options.h"
 
-namespace dspool::loadtest {
+namespace dspool::load {
 
 Result<std::string> read_text(const std::filesystem::path& path) {
   errno = 0;
@@ -40,4 +40,4 @@ tl::unexpected<Error> Lines::error(std::string_view what) const {
   return invalid_options(fmt::format("{}:{}: {}", source_name_, number_, what));
 }
 
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

@@ -1,11 +1,11 @@
-#include "bench/loadtest/trace.h"
+#include "engine/load/trace.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
-namespace dspool::loadtest {
+namespace dspool::load {
 namespace {
 
 using std::chrono::milliseconds;
@@ -124,4 +124,4 @@ TEST(TraceTest, ReadsTheTraceOfAProductionService) {
 }
 
 }  // namespace
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

@@ -1,11 +1,11 @@
-#include "bench/loadtest/latency_recorder.h"
+#include "engine/load/latency_recorder.h"
 
 #include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cmath>
 
-namespace dspool::loadtest {
+namespace dspool::load {
 
 std::size_t LatencyRecorder::bucket_of(std::uint64_t value) noexcept {
   if (value < 2 * kSubBuckets) return value;
@@ -42,4 +42,4 @@ std::chrono::nanoseconds LatencyRecorder::max() const noexcept {
   return std::chrono::nanoseconds(max_);
 }
 
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

@@ -1,4 +1,4 @@
-#include "bench/loadtest/latency_recorder.h"
+#include "engine/load/latency_recorder.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "tests/support/seed.h"
 
-namespace dspool::loadtest {
+namespace dspool::load {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -89,4 +89,4 @@ TEST(LatencyRecorderTest, CountsANegativeTimeAsZero) {
 }
 
 }  // namespace
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace dspool::loadtest {
+namespace dspool::load {
 
 class LatencyRecorder {
  public:
@@ -36,4 +36,4 @@ class LatencyRecorder {
   std::uint64_t max_ = 0;
 };
 
-}  // namespace dspool::loadtest
+}  // namespace dspool::load

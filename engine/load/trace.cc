@@ -1,4 +1,4 @@
-#include "bench/loadtest/trace.h"
+#include "engine/load/trace.h"
 
 #include <fmt/format.h>
 
@@ -10,10 +10,10 @@
 #include <optional>
 #include <unordered_map>
 
-#include "bench/loadtest/text_file.h"
 #include "dspool/session_id.h"
+#include "engine/load/text_file.h"
 
-namespace dspool::loadtest {
+namespace dspool::load {
 namespace {
 
 constexpr std::uint64_t kBytesPerToken = 4;
@@ -162,4 +162,4 @@ Result<Trace> read_trace(const std::filesystem::path& path) {
       [&](const std::string& text) { return parse_trace(text, path.string()); });
 }
 
-}  // namespace dspool::loadtest
+}  // namespace dspool::load
