@@ -137,6 +137,7 @@ void ForkServer::watch(std::vector<pollfd>& watched) const {
   const int descriptor = state_ == State::kEnding ? process_->pidfd() : socket_.get();
   watched.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
   output_->watch(watched);
+  if (state_ != State::kReady) return;
   for (const auto& [epoch, forked] : forked_) {
     const auto process = forked.process.lock();
     if (!process || forked.seen_to_end) continue;
@@ -161,6 +162,7 @@ std::optional<ForkServer::Clock::time_point> ForkServer::due() const noexcept {
   if (failure_was_told_) return Clock::time_point{};
   if (state_ == State::kStarting) return started_ + config_.start_timeout;
   std::optional<Clock::time_point> due;
+  if (state_ != State::kReady) return due;
   for (const auto& [epoch, forked] : forked_) {
     if (!forked.seen_to_end) continue;
     const auto at = *forked.seen_to_end + kWordPatience;
