@@ -16,7 +16,6 @@
 namespace dspool::bench {
 namespace {
 
-constexpr std::uint64_t kEpoch = 1;
 // Longer than any answer takes; a worker that is silent for so long hangs.
 constexpr std::chrono::milliseconds kPatience{60'000};
 // The one deadline of all requests, which no run reaches: past it a worker only cancels.
@@ -27,36 +26,51 @@ constexpr std::chrono::milliseconds kLongSpin{5};
 }  // namespace
 
 Result<std::unique_ptr<BareWorker>> BareWorker::start(Waiting waiting) {
-  auto channel = ipc::EngineChannel::create(kEpoch, {});
+  return start(worker_config(spin_us(waiting)), 1, nullptr);
+}
+
+Result<std::unique_ptr<BareWorker>> BareWorker::start(const WorkerConfig& config,
+                                                      std::uint64_t epoch,
+                                                      worker::ForkServer* fork_server) {
+  auto channel = ipc::EngineChannel::create(epoch, {});
   if (!channel) return cannot_start(channel.error().what);
-  std::unique_ptr<BareWorker> worker(new BareWorker(std::move(*channel)));
-  if (auto spawned = worker->spawn(waiting); !spawned) return tl::unexpected(spawned.error());
+  std::unique_ptr<BareWorker> worker(new BareWorker(std::move(*channel), epoch));
+  if (auto started = worker->start_process(config, fork_server); !started) {
+    return tl::unexpected(started.error());
+  }
   if (auto ready = worker->say_hello(); !ready) return tl::unexpected(ready.error());
   return worker;
 }
 
-BareWorker::BareWorker(std::unique_ptr<ipc::EngineChannel> channel)
+BareWorker::BareWorker(std::unique_ptr<ipc::EngineChannel> channel, std::uint64_t epoch)
     : channel_(std::move(channel)),
+      epoch_(epoch),
       deadline_(session::TimePoint::clock::now() + kEnoughForAnyRun) {}
 
-Result<void> BareWorker::spawn(Waiting waiting) {
-  const WorkerConfig config = worker_config(spin_us(waiting));
-  auto process =
-      ipc::ChildProcess::spawn({.program = config.python,
-                                .arguments = {"-m", "dspool_worker", "--adapter", config.adapter,
-                                              "--spin-us", fmt::format("{}", config.spin_us)},
-                                .environment = worker::worker_environment(config, environ),
-                                .descriptors = channel_->child_descriptors()});
-  if (!process) return cannot_start(process.error().what);
-  process_ = std::move(*process);
+Result<void> BareWorker::start_process(const WorkerConfig& config,
+                                       worker::ForkServer* fork_server) {
+  if (fork_server != nullptr) {
+    auto forked = fork_server->fork(epoch_, channel_->child_descriptors());
+    if (!forked) return tl::unexpected(std::move(forked.error()));
+    process_ = std::move(*forked);
+  } else {
+    auto spawned =
+        ipc::ChildProcess::spawn({.program = config.python,
+                                  .arguments = {"-m", "dspool_worker", "--adapter", config.adapter,
+                                                "--spin-us", fmt::format("{}", config.spin_us)},
+                                  .environment = worker::worker_environment(config, environ),
+                                  .descriptors = channel_->child_descriptors()});
+    if (!spawned) return cannot_start(spawned.error().what);
+    process_ = std::move(*spawned);
+  }
   channel_->close_child_ends();
-  spins_ = waiting == Waiting::kSpin;
+  spins_ = config.spin_us != 0;
   spin_.set_limit(spins_ ? kLongSpin : std::chrono::nanoseconds(0));
   return {};
 }
 
 Result<void> BareWorker::say_hello() {
-  const auto hello = worker::encode_hello(kEpoch, "bare",
+  const auto hello = worker::encode_hello(epoch_, "bare",
                                           {.max_in_flight = 1,
                                            .session_cache = kOutstanding,
                                            .max_payload_bytes = ipc::kValueLimitBytes});
@@ -72,7 +86,7 @@ Result<void> BareWorker::say_hello() {
   }
   if (spins_) channel_->announce(ipc::Receiver::kNobody);
   if (static_cast<wire::MessageType>(header_.type) == wire::MessageType::failure) {
-    return tl::unexpected(worker::decode_failure(body_, kEpoch).value_or(Error{}));
+    return tl::unexpected(worker::decode_failure(body_, epoch_).value_or(Error{}));
   }
   return {};
 }
@@ -98,7 +112,7 @@ void BareWorker::publish() noexcept {
 
 std::optional<Value> BareWorker::try_receive() {
   if (!receive_record()) return std::nullopt;
-  if (const auto decoded = worker::decode_response(body_, kEpoch, outcome_); !decoded) {
+  if (const auto decoded = worker::decode_response(body_, epoch_, outcome_); !decoded) {
     failure_ = decoded.error();
     return std::nullopt;
   }

@@ -17,6 +17,7 @@
 #include "dspool/value.h"
 #include "engine/session/record.h"
 #include "engine/worker/codec.h"
+#include "engine/worker/fork_server.h"
 #include "ipc/adaptive_spin.h"
 #include "ipc/child_process.h"
 #include "ipc/engine_channel.h"
@@ -38,6 +39,10 @@ class BareWorker {
  public:
   // Returns when the worker is ready.
   static Result<std::unique_ptr<BareWorker>> start(Waiting waiting);
+  // The same as a fork of this server, which is settled and outlives it; null: it is spawned. No
+  // other worker of the server has its epoch.
+  static Result<std::unique_ptr<BareWorker>> start(const WorkerConfig& config, std::uint64_t epoch,
+                                                   worker::ForkServer* fork_server);
 
   // Puts a request into the ring; false: it is full. The worker sees it after `publish`.
   [[nodiscard]] bool send(std::string_view session, std::string_view command, const Value& args);
@@ -51,10 +56,11 @@ class BareWorker {
   [[nodiscard]] bool has_records() const noexcept { return channel_->has_records(); }
   // Why there will be no more answers; empty: there will be.
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
+  [[nodiscard]] int pid() const noexcept { return process_->pid(); }
 
  private:
-  explicit BareWorker(std::unique_ptr<ipc::EngineChannel> channel);
-  Result<void> spawn(Waiting waiting);
+  BareWorker(std::unique_ptr<ipc::EngineChannel> channel, std::uint64_t epoch);
+  Result<void> start_process(const WorkerConfig& config, worker::ForkServer* fork_server);
   Result<void> say_hello();
   [[nodiscard]] bool wait();
   [[nodiscard]] bool sleep();
@@ -62,7 +68,8 @@ class BareWorker {
   [[nodiscard]] std::string last_words() const;
 
   std::unique_ptr<ipc::EngineChannel> channel_;
-  std::unique_ptr<ipc::ChildProcess> process_;
+  std::uint64_t epoch_;
+  std::shared_ptr<ipc::ChildProcess> process_;
   ipc::AdaptiveSpin spin_;
   bool spins_ = true;
 

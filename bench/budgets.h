@@ -15,6 +15,7 @@ struct Measured {
   double p999_us = 0;
   double items_per_second = 0;   // 0: it counts no items
   double bytes_per_session = 0;  // 0: it counts no memory
+  double private_kib = 0;        // of a worker; 0: it starts none
 };
 using Results = std::map<std::string, Measured>;  // by the benchmark's name
 

@@ -44,7 +44,8 @@ void ConsoleReport::ReportRuns(const std::vector<Run>& runs) {
         .p99_us = counter_of(run, "p99_us"),
         .p999_us = counter_of(run, "p999_us"),
         .items_per_second = counter_of(run, "items_per_second"),
-        .bytes_per_session = counter_of(run, "bytes_per_session")};
+        .bytes_per_session = counter_of(run, "bytes_per_session"),
+        .private_kib = counter_of(run, "private_kib")};
   }
   if (!shown.empty()) ConsoleReporter::ReportRuns(shown);
 }

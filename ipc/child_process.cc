@@ -1,6 +1,7 @@
 #include "ipc/child_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,19 +14,10 @@
 
 #include "ipc/exec_child.h"
 #include "ipc/pidfd.h"
+#include "ipc/pipe.h"
 
 namespace dspool::ipc {
 namespace {
-
-struct Pipe {
-  FileDescriptor readable, writable;
-};
-
-Result<Pipe> open_pipe() {
-  std::array<int, 2> ends{-1, -1};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_fault("cannot create a pipe", errno);
-  return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-}
 
 // The null-terminated array that execve wants, of strings that outlive it.
 std::vector<char*> pointers(std::vector<std::string>& strings) {
@@ -87,6 +79,7 @@ std::string describe(ExecStep step, const std::string& program) {
 
 std::string ExitStatus::describe() const {
   if (code == kUnknown) return "ended, and something else in this process took its exit status";
+  if (code == kUntold) return "after its parent, which could have told how";
   if (!signalled) return "exit status " + std::to_string(code);
   const char* name = ::sigabbrev_np(code);
   return "killed by " +
@@ -100,15 +93,12 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(const ChildOptions& op
   auto descriptors = sorted_by_target(options.descriptors);
   const FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null.is_open()) return system_fault("cannot open /dev/null", errno);
-  auto output = open_pipe();
+  auto output = open_output_pipe();
   if (!output) return tl::unexpected(output.error());
-  auto error = open_pipe();
+  auto error = open_output_pipe();
   if (!error) return tl::unexpected(error.error());
   auto failures = open_pipe();
   if (!failures) return tl::unexpected(failures.error());
-  for (const int ours : {output->readable.get(), error->readable.get()}) {
-    if (::fcntl(ours, F_SETFL, O_NONBLOCK) != 0) return system_fault("cannot set up a pipe", errno);
-  }
 
   const auto argv = pointers(arguments);
   const auto envp = pointers(environment);
@@ -129,8 +119,9 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(const ChildOptions& op
     return system_fault("cannot watch " + options.program, pidfd_error);
   }
   // From here on its destructor ends and reaps the child.
-  std::unique_ptr<ChildProcess> child(new ChildProcess(
-      pid, std::move(pidfd), std::move(output->readable), std::move(error->readable)));
+  std::unique_ptr<ChildProcess> child(new ChildProcess(pid, Parent::kThis, std::move(pidfd),
+                                                       std::move(output->readable),
+                                                       std::move(error->readable)));
   failures->writable.close();
   if (const auto failure = read_failure(failures->readable.get())) {
     return system_fault(describe(failure->step, options.program), failure->error_number);
@@ -154,26 +145,42 @@ std::optional<ExitStatus> wait_for(int pidfd, int options) noexcept {
 }  // namespace
 
 std::optional<ExitStatus> peek_exit_status(int pidfd) noexcept {
-  return wait_for(pidfd, WEXITED | WNOHANG | WNOWAIT);
+  const auto status = wait_for(pidfd, WEXITED | WNOHANG | WNOWAIT);
+  return status && status->code == ExitStatus::kUnknown ? std::nullopt : status;
 }
 
-ChildProcess::ChildProcess(pid_t pid, FileDescriptor pidfd, FileDescriptor standard_output,
-                           FileDescriptor standard_error) noexcept
+Result<std::unique_ptr<ChildProcess>> ChildProcess::adopt(FileDescriptor pidfd,
+                                                          FileDescriptor standard_output,
+                                                          FileDescriptor standard_error) {
+  const auto pid = pid_of(pidfd.get());
+  if (!pid) return tl::unexpected(Fault{FaultKind::kViolation, "what came is no process's pidfd"});
+  return std::unique_ptr<ChildProcess>(new ChildProcess(*pid, Parent::kOther, std::move(pidfd),
+                                                        std::move(standard_output),
+                                                        std::move(standard_error)));
+}
+
+ChildProcess::ChildProcess(pid_t pid, Parent parent, FileDescriptor pidfd,
+                           FileDescriptor standard_output, FileDescriptor standard_error) noexcept
     : pid_(pid),
       pidfd_(std::move(pidfd)),
       standard_output_(std::move(standard_output)),
-      standard_error_(std::move(standard_error)) {}
+      standard_error_(std::move(standard_error)),
+      parent_(parent) {}
 
 ChildProcess::~ChildProcess() {
   const std::lock_guard lock(mutex_);
   if (status_) return;
   kill_group_locked(SIGKILL);
-  static_cast<void>(wait_for(pidfd_.get(), WEXITED));
+  if (parent_ != Parent::kThis) {
+    pollfd end{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+    while (::poll(&end, 1, -1) < 0) continue;  // EINTR
+  }
+  static_cast<void>(wait_for(pidfd_.get(), parent_ == Parent::kThis ? WEXITED : WEXITED | WNOHANG));
 }
 
 void ChildProcess::kill(int signal) noexcept {
   const std::lock_guard lock(mutex_);
-  if (!status_) ::kill(pid_, signal);
+  if (!status_) send_signal(pidfd_.get(), signal);
 }
 
 void ChildProcess::kill_group(int signal) noexcept {
@@ -184,18 +191,44 @@ void ChildProcess::kill_group(int signal) noexcept {
 std::optional<ExitStatus> ChildProcess::try_reap() {
   const std::lock_guard lock(mutex_);
   if (status_) return status_;
-  const auto ended = peek_exit_status(pidfd_.get());
-  if (!ended) return std::nullopt;
-  if (ended->code != ExitStatus::kUnknown) {
-    kill_group_locked(SIGKILL);
-    static_cast<void>(wait_for(pidfd_.get(), WEXITED));
+  if (parent_ == Parent::kOther) {
+    if (told_ && has_ended(pidfd_.get())) status_ = told_;
+    return status_;
   }
-  status_ = ended;
+  const auto ended = wait_for(pidfd_.get(), WEXITED | WNOHANG | WNOWAIT);
+  if (!ended) return std::nullopt;
+  if (ended->code != ExitStatus::kUnknown) {  // it is ours, perhaps by inheritance
+    ::kill(-pid_, SIGKILL);
+    static_cast<void>(wait_for(pidfd_.get(), WEXITED));
+    status_ = ended;
+  } else if (parent_ == Parent::kThis) {
+    status_ = ended;
+  } else if (has_ended(pidfd_.get())) {
+    if (pid_ > 0) ::kill(-pid_, SIGKILL);  // nobody has its number again so soon
+    status_ = told_.value_or(ExitStatus{.signalled = false, .code = ExitStatus::kUntold});
+  }
   return status_;
 }
 
-// The leader too, in case it has moved to another group.
+void ChildProcess::tell_end(const ExitStatus& status) {
+  const std::lock_guard lock(mutex_);
+  if (parent_ == Parent::kOther && !told_) told_ = status;
+}
+
+void ChildProcess::tell_parent_ended() {
+  const std::lock_guard lock(mutex_);
+  if (parent_ == Parent::kOther) parent_ = Parent::kNobody;
+}
+
+bool ChildProcess::awaits_word() {
+  const std::lock_guard lock(mutex_);
+  return parent_ == Parent::kOther && !told_;
+}
+
+// The leader too, in case it has moved to another group. Of another's child that has ended the
+// number may have been given back, and the rest of its group is that one's to end.
 void ChildProcess::kill_group_locked(int signal) const noexcept {
+  if (parent_ != Parent::kThis && has_ended(pidfd_.get())) return;
   ::kill(-pid_, signal);
   if (::getpgid(pid_) != pid_) send_signal(pidfd_.get(), signal);
 }

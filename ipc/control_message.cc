@@ -14,6 +14,7 @@ namespace {
 
 // Room for more than the one that is expected, so that what else was sent is seen and closed.
 constexpr std::size_t kMostDescriptors = 4;
+constexpr std::size_t kMostSent = 16;
 
 template <typename Call>
 ssize_t uninterrupted(const Call& call) {
@@ -42,20 +43,26 @@ FileDescriptor take_descriptors(msghdr& header) {
 }  // namespace
 
 Result<void> send_message(int socket, std::span<const std::byte> message, int descriptor) {
-  assert(!message.empty());
+  const std::size_t count = descriptor >= 0 ? 1 : 0;
+  return send_message(socket, message, std::span(&descriptor, count));
+}
+
+Result<void> send_message(int socket, std::span<const std::byte> message,
+                          std::span<const int> descriptors) {
+  assert(!message.empty() && descriptors.size() <= kMostSent);
   iovec part{.iov_base = const_cast<std::byte*>(message.data()), .iov_len = message.size()};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> rights{};
-  if (descriptor >= 0) {
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMostSent * sizeof(int))> rights{};
+  if (!descriptors.empty()) {
     header.msg_control = rights.data();
-    header.msg_controllen = rights.size();
+    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
     cmsghdr* const control = CMSG_FIRSTHDR(&header);
     control->cmsg_level = SOL_SOCKET;
     control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN(sizeof descriptor);
-    std::memcpy(CMSG_DATA(control), &descriptor, sizeof descriptor);
+    control->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(control), descriptors.data(), descriptors.size_bytes());
   }
   if (uninterrupted([&] { return ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL); }) >= 0) {
     return {};

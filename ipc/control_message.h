@@ -20,6 +20,10 @@ struct ControlMessage {
 // REQUIRES: the message is not empty.
 Result<void> send_message(int socket, std::span<const std::byte> message, int descriptor);
 
+// The same with up to 16 descriptors.
+Result<void> send_message(int socket, std::span<const std::byte> message,
+                          std::span<const int> descriptors);
+
 // The next message, waiting for it when `wait`; nothing: none there, or hang-up. Descriptors beyond
 // the first are closed.
 [[nodiscard]] std::optional<ControlMessage> receive_message(int socket, bool wait);

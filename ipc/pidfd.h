@@ -6,6 +6,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "ipc/file_descriptor.h"
 
 namespace dspool::ipc {
@@ -18,5 +20,12 @@ namespace dspool::ipc {
 inline bool send_signal(int pidfd, int signal) noexcept {
   return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U) == 0;
 }
+
+// Of a zombie too.
+[[nodiscard]] bool has_ended(int pidfd) noexcept;
+
+// The process's number in our namespace; 0: it was reaped, or cannot be seen from here. Nothing:
+// this is no pidfd.
+[[nodiscard]] std::optional<pid_t> pid_of(int pidfd);
 
 }  // namespace dspool::ipc

@@ -30,7 +30,7 @@ using Texts = std::vector<std::string>;
 
 // Where the value of a key is kept.
 using Slot = std::variant<bool*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
-                          PoolMode*, Affinity*, Durability*, LogLevel*>;
+                          PoolMode*, Affinity*, StartMethod*, Durability*, LogLevel*>;
 
 template <auto... kPath>
 Slot slot(Config& config) {
@@ -126,6 +126,7 @@ constexpr std::array kKeys = std::to_array<Key>({
      ", the absolute path of an interpreter", is_absolute_path},
     {"worker.python_path", slot<&Config::worker, &WorkerConfig::python_path>, 0, 0,
      ", none of them empty or with a ':'", are_path_entries},
+    {"worker.start_method", slot<&Config::worker, &WorkerConfig::start_method>},
     {"worker.max_in_flight", slot<&Config::worker, &WorkerConfig::max_in_flight>, 1, 256},
     {"worker.pipeline", slot<&Config::worker, &WorkerConfig::pipeline>, 1, 64},
     {"worker.session_cache", slot<&Config::worker, &WorkerConfig::session_cache>, 1, kMostKept},
@@ -150,6 +151,8 @@ constexpr std::array kWords<PoolMode> = std::to_array<std::string_view>({"defaul
                                                                          "test", "production"});
 template <>
 constexpr std::array kWords<Affinity> = std::to_array<std::string_view>({"hint", "off", "pinned"});
+template <>
+constexpr std::array kWords<StartMethod> = std::to_array<std::string_view>({"spawn", "forkserver"});
 template <>
 constexpr std::array kWords<Durability> = std::to_array<std::string_view>({"memory", "local",
                                                                            "replicated"});

@@ -6,15 +6,12 @@
 #include <functional>
 
 #include "engine/api/value_verifier.h"
+#include "engine/worker/verified_root.h"
 #include "ipc/layout.h"
 #include "schemas/envelope_generated.h"
 
 namespace dspool::worker {
 namespace {
-
-// A response nests four tables deep; the smallest field takes 24 bytes of a record.
-constexpr flatbuffers::uoffset_t kMaxDepth = 8;
-constexpr std::size_t kLeastTableBytes = 24;
 
 // A time that a worker told, which may be anything.
 std::int64_t plausible_ns(std::uint64_t told) {
@@ -51,29 +48,6 @@ std::string_view view(const flatbuffers::String* text) {
 std::span<const std::uint8_t> bytes(const flatbuffers::Vector<std::uint8_t>* vector) {
   if (vector == nullptr) return {};
   return {vector->data(), vector->size()};
-}
-
-template <typename T>
-const T* verified_root(std::span<const std::byte> body) {
-  const auto* data = reinterpret_cast<const std::uint8_t*>(body.data());
-  const auto most_tables =
-      static_cast<flatbuffers::uoffset_t>(body.size() / kLeastTableBytes + kMaxDepth);
-  flatbuffers::Verifier verifier(data, body.size(), kMaxDepth, most_tables);
-  return verifier.VerifyBuffer<T>(nullptr) ? flatbuffers::GetRoot<T>(data) : nullptr;
-}
-
-Verified<Error> error_from(const wire::ErrorReport& report) {
-  const auto category = error_category_from(view(report.category()));
-  if (!category) {
-    return tl::unexpected(
-        fmt::format("an error of the unknown category '{}'", view(report.category())));
-  }
-  return Error{.category = *category,
-               .code = std::string(view(report.code())),
-               .message = std::string(view(report.message())),
-               .retryable = report.retryable(),
-               .exception_type = std::string(view(report.exception_type())),
-               .traceback = std::string(view(report.traceback()))};
 }
 
 // The values that a delta brings, each verified. Keys and values could share bytes of the record,
@@ -297,6 +271,20 @@ Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_
   if (ready == nullptr) return tl::unexpected(Violation("a ready that does not verify"));
   if (ready->epoch() != epoch) return tl::unexpected(Violation("a ready of another epoch"));
   return ReadyReport{.python = std::string(view(ready->python()))};
+}
+
+Verified<Error> error_from(const wire::ErrorReport& report) {
+  const auto category = error_category_from(view(report.category()));
+  if (!category) {
+    return tl::unexpected(
+        fmt::format("an error of the unknown category '{}'", view(report.category())));
+  }
+  return Error{.category = *category,
+               .code = std::string(view(report.code())),
+               .message = std::string(view(report.message())),
+               .retryable = report.retryable(),
+               .exception_type = std::string(view(report.exception_type())),
+               .traceback = std::string(view(report.traceback()))};
 }
 
 Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch) {

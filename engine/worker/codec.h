@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/worker/request.h"
+#include "schemas/envelope_generated.h"
 #include "schemas/session_generated.h"
 #include "tl/expected.hpp"
 
@@ -66,6 +67,7 @@ struct ReadyReport {
 Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t epoch,
                                Outcome& outcome);
 Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch);
+Verified<Error> error_from(const wire::ErrorReport& report);  // which is verified
 Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch);
 
 }  // namespace dspool::worker

@@ -11,6 +11,7 @@
 
 #include "engine/worker/environment.h"
 #include "engine/worker/scheduling.h"
+#include "engine/worker/start_error.h"
 #include "ipc/memory_room.h"
 #include "schemas/control_generated.h"
 
@@ -36,18 +37,6 @@ std::uint64_t longest_answer_bytes(std::uint64_t max_payload_bytes) {
   return 2 * max_payload_bytes + kEnvelopeBytes;
 }
 
-Error error_from(const ipc::Fault& fault) {
-  const bool no_memory = fault.kind == ipc::FaultKind::kNoMemory;
-  return {.category = ErrorCategory::kInitialization,
-          .code = no_memory ? "channel_no_memory" : "spawn_failed",
-          .message = no_memory ? fmt::format("no memory for a worker's channel: {}; lower "
-                                             "worker.slab_bytes, worker.ring_bytes or pool_size",
-                                             fault.what)
-                               : fmt::format("a worker could not be started: {}; check "
-                                             "worker.python and the limits of this process",
-                                             fault.what)};
-}
-
 }  // namespace
 
 Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> names,
@@ -62,6 +51,9 @@ Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> 
       slots_(names.size()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  if (config_.start_method == StartMethod::kForkServer) {
+    fork_server_ = std::make_unique<ForkServer>(config_, log_);
+  }
 }
 
 Supervisor::~Supervisor() {
@@ -75,7 +67,7 @@ Supervisor::~Supervisor() {
 Result<void> Supervisor::start(std::uint32_t count, LinkListener& listener) {
   const std::uint64_t channel_bytes = 2 * config_.ring_bytes + config_.slab_bytes;
   const auto room = ipc::check_memory_room(channel_bytes * count, ipc::measure_memory_room());
-  if (!room) return tl::unexpected(error_from(room.error()));
+  if (!room) return tl::unexpected(start_error(room.error()));
   listener_ = &listener;
   for (std::uint32_t slot = 0; slot < count; ++slot) {
     slots_[slot].wanted = true;
@@ -203,18 +195,21 @@ void Supervisor::run() {
     wait_for_events(next_due());
     read_outputs();
   }
+  fork_server_.reset();
 }
 
 std::optional<Supervisor::Clock::time_point> Supervisor::next_due() const {
   std::optional<Clock::time_point> due = kill_at_;
   const auto consider = [&due](Clock::time_point at) { due = due ? std::min(*due, at) : at; };
+  const bool nobody_can_start = fork_server_ && fork_server_->is_under_way();
   for (const Slot& slot : slots_) {
-    if (slot.start_at) consider(*slot.start_at);
+    if (slot.start_at && !nobody_can_start) consider(*slot.start_at);
     if (slot.link && !slot.was_ready && !slot.hung_up) {
       consider(slot.started + config_.start_timeout);
     }
     if (slot.kill_at) consider(*slot.kill_at);
   }
+  if (const auto at = fork_server_ ? fork_server_->due() : std::nullopt) consider(*at);
   return due;
 }
 
@@ -222,7 +217,7 @@ void Supervisor::act_on_time() {
   const auto now = Clock::now();
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (slot.start_at && *slot.start_at <= now) spawn(i);
+    if (slot.start_at && *slot.start_at <= now && can_start()) spawn(i);
     if (slot.kill_at && *slot.kill_at <= now) {
       slot.kill_at = Clock::time_point::max();  // once
       log_.warning("{} is killed: {}", names_[i], slot.kill_why);
@@ -231,11 +226,7 @@ void Supervisor::act_on_time() {
     if (slot.link && !slot.was_ready && !slot.hung_up &&
         slot.started + config_.start_timeout <= now) {
       slot.started = now;  // once
-      slot.failure = Error{.category = ErrorCategory::kInitialization,
-                           .code = "start_timeout",
-                           .message = fmt::format("{} was not ready within {} ms and was killed: "
-                                                  "raise worker.start_timeout",
-                                                  names_[i], config_.start_timeout.count())};
+      slot.failure = not_ready_in_time(names_[i], config_.start_timeout);
       slot.process->kill_group(SIGKILL);
     }
   }
@@ -251,10 +242,11 @@ void Supervisor::wait_for_events(std::optional<Clock::time_point> until) {
   std::vector<pollfd> watched{{.fd = wake_, .events = POLLIN, .revents = 0}};
   for (const Slot& slot : slots_) {
     if (slot.output) slot.output->watch(watched);
-    if (slot.hung_up) {
+    if (slot.hung_up && !slot.process->awaits_word()) {
       watched.push_back({.fd = slot.process->pidfd(), .events = POLLIN, .revents = 0});
     }
   }
+  if (fork_server_) fork_server_->watch(watched);
   timespec timeout{};
   if (until) {
     const auto left = std::max(Clock::duration::zero(), *until - Clock::now());
@@ -268,6 +260,7 @@ void Supervisor::wait_for_events(std::optional<Clock::time_point> until) {
 }
 
 void Supervisor::read_outputs() {
+  if (fork_server_) fork_server_->look();
   for (const Slot& slot : slots_) {
     if (slot.output) slot.output->drain();
   }
@@ -281,6 +274,10 @@ void Supervisor::spawn(std::uint32_t slot) {
   Slot& place = slots_[slot];
   place.start_at.reset();
   if (const Result<void> spawned = try_spawn(slot); !spawned) {
+    if (!can_start()) {  // the fork server was lost: it waits for the next one
+      place.start_at = Clock::now();
+      return;
+    }
     report_start_failure(slot, spawned.error());
     return;
   }
@@ -296,7 +293,7 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
               .bulk_bytes = config_.slab_bytes,
               .longest_answer_bytes = longest_answer_bytes(config_.max_payload_bytes),
               .slab = payloads_.slab_descriptor()});
-  if (!channel) return tl::unexpected(error_from(channel.error()));
+  if (!channel) return tl::unexpected(start_error(channel.error()));
   auto link =
       std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel), payloads_, states_);
   link->spin.set_limit(std::chrono::microseconds(config_.spin_us));
@@ -304,13 +301,8 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
                     .session_cache = config_.session_cache,
                     .session_cache_bytes = config_.session_cache_bytes,
                     .max_payload_bytes = config_.max_payload_bytes});
-  auto process =
-      ipc::ChildProcess::spawn({.program = config_.python,
-                                .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter,
-                                              "--spin-us", fmt::format("{}", config_.spin_us)},
-                                .environment = worker_environment(config_, environ),
-                                .descriptors = link->channel().child_descriptors()});
-  if (!process) return tl::unexpected(error_from(process.error()));
+  auto process = start_process(*link);
+  if (!process) return tl::unexpected(std::move(process.error()));
   link->channel().close_child_ends();
   link->pidfd = (*process)->pidfd();
   link->pid = (*process)->pid();
@@ -329,6 +321,19 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   place.started = Clock::now();
   listener_->opened(std::move(link));
   return {};
+}
+
+Result<std::shared_ptr<ipc::ChildProcess>> Supervisor::start_process(Link& link) {
+  const auto descriptors = link.channel().child_descriptors();
+  if (fork_server_) return fork_server_->fork(link.epoch(), descriptors);
+  auto process =
+      ipc::ChildProcess::spawn({.program = config_.python,
+                                .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter,
+                                              "--spin-us", fmt::format("{}", config_.spin_us)},
+                                .environment = worker_environment(config_, environ),
+                                .descriptors = descriptors});
+  if (!process) return tl::unexpected(start_error(process.error()));
+  return std::move(*process);
 }
 
 void Supervisor::hang_up(Slot& place, bool has_served) {
@@ -386,18 +391,7 @@ std::chrono::milliseconds Supervisor::pause_before_restart(Slot& place) {
 }
 
 Error Supervisor::died_before_ready(std::uint32_t slot, const std::string& how) const {
-  const std::string words = slots_[slot].output->last_words();
-  std::string message = fmt::format("{} ended before it was ready ({})", names_[slot], how);
-  message += words.empty() ? std::string("; it printed nothing")
-                           : fmt::format("; its last words: {}", words);
-  message += words.find("No module named dspool_worker") != std::string::npos
-                 ? "; install the package for this interpreter, or name its folder in "
-                   "worker.python_path"
-                 : "; check worker.python and worker.adapter";
-  return {.category = ErrorCategory::kInitialization,
-          .code = "worker_died",
-          .message = std::move(message),
-          .worker = names_[slot]};
+  return worker::died_before_ready(names_[slot], how, slots_[slot].output->last_words());
 }
 
 void Supervisor::report_start_failure(std::uint32_t slot, Error why) {

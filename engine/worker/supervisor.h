@@ -27,6 +27,7 @@
 #include "dspool/error.h"
 #include "engine/telemetry/log.h"
 #include "engine/telemetry/metrics.h"
+#include "engine/worker/fork_server.h"
 #include "engine/worker/link.h"
 #include "engine/worker/output.h"
 #include "ipc/child_process.h"
@@ -99,7 +100,7 @@ class Supervisor {
   // A place for a worker, used by the supervisor's thread only.
   struct Slot {
     std::shared_ptr<Link> link;  // null: none lives here
-    std::unique_ptr<ipc::ChildProcess> process;
+    std::shared_ptr<ipc::ChildProcess> process;
     std::unique_ptr<Output> output;
     bool wanted = false;
     bool was_ready = false;
@@ -124,6 +125,9 @@ class Supervisor {
   void tell_language_model(Link& link);
   void spawn(std::uint32_t slot);
   Result<void> try_spawn(std::uint32_t slot);
+  // Whether workers can begin now, or it is known why they cannot.
+  [[nodiscard]] bool can_start() { return !fork_server_ || fork_server_->settle(); }
+  Result<std::shared_ptr<ipc::ChildProcess>> start_process(Link& link);
   void hang_up(Slot& place, bool has_served);
   void bury_the_dead();
   void bury(std::uint32_t slot, const ipc::ExitStatus& status);
@@ -141,6 +145,7 @@ class Supervisor {
   LinkListener* listener_ = nullptr;
   std::vector<Slot> slots_;
   std::uint64_t epochs_ = 0;
+  std::unique_ptr<ForkServer> fork_server_;  // null: workers are spawned
   bool stopping_ = false;
   std::optional<Clock::time_point> kill_at_;
 

@@ -6,14 +6,18 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "ipc/fork_socket.h"
 #include "python_worker/native/error_report.h"
+#include "python_worker/native/fork_messages.h"
 #include "python_worker/native/gil.h"
+#include "python_worker/native/process_name.h"
 #include "python_worker/native/request_loop.h"
 #include "python_worker/native/session_state.h"
 #include "python_worker/native/session_trial.h"
@@ -67,6 +71,51 @@ void fail(ipc::WorkerChannel& channel, const py::object& report) {
   send_failure(channel, ErrorReport::from_python(report));
 }
 
+std::string_view bytes_of(const py::bytes& bytes) { return bytes; }
+
+void add_fork_messages(py::module_& module) {
+  module.def(
+      "fork_socket", [] { return ipc::kForkSocketNumber; },
+      "The number of a fork server's socket to its engine.");
+  module.def(
+      "channel_descriptors",
+      [] {
+        std::vector<int> numbers(ipc::kForkSocketNumber - ipc::kFirstChannelNumber);
+        std::iota(numbers.begin(), numbers.end(), ipc::kFirstChannelNumber);
+        return numbers;
+      },
+      "The numbers that the descriptors of a worker's channel have.");
+  module.def(
+      "read_fork_order",
+      [](const py::bytes& order) {
+        ForkOrder read = read_fork_order(bytes_of(order));
+        return std::make_pair(read.epoch, std::move(read.numbers));
+      },
+      py::arg("order"), py::pos_only(),
+      "The worker's epoch, and what the descriptors become that came along.");
+  module.def(
+      "fork_ready", [] { return py::bytes(fork_ready()); }, "Says that workers can be ordered.");
+  module.def(
+      "fork_done", [](std::uint64_t epoch) { return py::bytes(fork_done(epoch)); },
+      py::arg("epoch"), py::pos_only(), "Says that a worker was forked; goes with its pidfd.");
+  module.def(
+      "fork_failed",
+      [](std::uint64_t epoch, const py::object& report) {
+        return py::bytes(fork_failed(epoch, ErrorReport::from_python(report)));
+      },
+      py::arg("epoch"), py::arg("report"), py::pos_only(),
+      "Says why there is no worker; of epoch 0, why there will never be one.");
+  module.def(
+      "fork_ended",
+      [](std::uint64_t epoch, bool signalled, int code) {
+        return py::bytes(fork_ended(epoch, signalled, code));
+      },
+      py::arg("epoch"), py::arg("signalled"), py::arg("code"), py::pos_only(),
+      "Says how a worker ended; `code` is below 0 where nobody can tell.");
+  module.def("rename_process", &rename_process, py::arg("arguments"), py::pos_only(),
+             "Makes these the arguments that others see of this process, as far as there is room.");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_native, module) {
@@ -76,6 +125,7 @@ PYBIND11_MODULE(_native, module) {
              "The FlexBuffer of a value. TypeError names what cannot be encoded.");
   module.def("decode", &decode, py::arg("encoded"), py::pos_only(),
              "The value of a FlexBuffer that the engine has verified.");
+  add_fork_messages(module);
   add_session_state_type(module);
   const py::object session_type = module.attr("SessionState");
   module.def(

@@ -36,20 +36,20 @@ std::set<std::string> names_in(const char* folder) {
 
 std::size_t open_descriptors() { return names_in("/proc/self/fd").size(); }
 
-// The program's pid, and those of its workers.
+// The program's pid, and those of its workers and of who forks them.
 struct Holder {
   pid_t pid = 0;
   std::vector<int> workers;
 };
 
-Holder start_holder() {
+Holder start_holder(std::string start_method) {
   int output[2];
   EXPECT_EQ(::pipe2(output, O_CLOEXEC), 0);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
   std::string program = DSPOOL_POOL_HOLDER;
-  char* const arguments[] = {program.data(), nullptr};
+  char* const arguments[] = {program.data(), start_method.data(), nullptr};
   Holder holder;
   EXPECT_EQ(::posix_spawn(&holder.pid, program.c_str(), &actions, nullptr, arguments, environ), 0);
   ::posix_spawn_file_actions_destroy(&actions);
@@ -62,10 +62,10 @@ Holder start_holder() {
   return holder;
 }
 
-TEST(LeftoversTest, WorkersEndWithinTwoSecondsOfAKilledProgram) {
+void expect_nothing_left(const std::string& start_method, std::size_t processes) {
   const auto shared_memory = names_in("/dev/shm");
-  const Holder holder = start_holder();
-  ASSERT_THAT(holder.workers, SizeIs(2));
+  const Holder holder = start_holder(start_method);
+  ASSERT_THAT(holder.workers, SizeIs(processes));
   std::vector<pollfd> ends;
   for (const int worker : holder.workers) {
     const auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, worker, 0));
@@ -81,6 +81,10 @@ TEST(LeftoversTest, WorkersEndWithinTwoSecondsOfAKilledProgram) {
   ::waitpid(holder.pid, nullptr, 0);
   EXPECT_EQ(names_in("/dev/shm"), shared_memory);
 }
+
+TEST(LeftoversTest, WorkersEndWithinTwoSecondsOfAKilledProgram) { expect_nothing_left("spawn", 2); }
+
+TEST(LeftoversTest, SoDoForkedOnesAndTheirServer) { expect_nothing_left("forkserver", 3); }
 
 TEST(LeftoversTest, AnEngineThatStopsLeavesNoProcessAndNoDescriptor) {
   { test::start_pool(test::pool_config(1)); }  // what libraries open once stays open

@@ -9,11 +9,13 @@
 #include <array>
 #include <csignal>
 
+#include "ipc/pidfd.h"
 #include "tests/ipc/child.h"
 
 namespace dspool::ipc {
 namespace {
 
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -202,6 +204,90 @@ TEST(ChildProcessTest, DiesWithItsParent) {
   ASSERT_EQ(::kill(parent, SIGKILL), 0);
   EXPECT_TRUE(readable(orphan.get()));
   ASSERT_EQ(::waitpid(parent, nullptr, 0), parent);
+}
+
+// A process that `parent` has forked, as the leader of a group.
+std::unique_ptr<ChildProcess> adopt_child_of(const ChildProcess& parent) {
+  auto child = ChildProcess::adopt(watch(read_text(parent.standard_output(), true)), {}, {});
+  EXPECT_TRUE(child);
+  return child ? std::move(*child) : nullptr;
+}
+
+std::unique_ptr<ChildProcess> spawn_forking_parent() {
+  return spawn(
+      python("import os, time\n"
+             "child = os.fork()\n"
+             "if child == 0:\n"
+             "    os.setpgid(0, 0)\n"
+             "    time.sleep(1000)\n"
+             "os.setpgid(child, child)\n"
+             "print(child, flush=True)\n"
+             "os.waitpid(child, 0)\n"
+             "time.sleep(1000)\n"));
+}
+
+TEST(AdoptedProcessTest, HasEndedWhenItsParentHasSaidHow) {
+  const auto parent = spawn_forking_parent();
+  const auto child = adopt_child_of(*parent);
+  ASSERT_NE(child, nullptr);
+  EXPECT_FALSE(child->try_reap());
+  child->kill_group(SIGKILL);
+  ASSERT_TRUE(readable(child->pidfd()));
+  EXPECT_FALSE(child->try_reap()) << "it has ended, and it is not known how";
+  EXPECT_TRUE(child->awaits_word());
+  child->tell_end({.signalled = true, .code = SIGKILL});
+  EXPECT_FALSE(child->awaits_word());
+  EXPECT_EQ(child->try_reap().value().describe(), "killed by SIGKILL");
+  child->kill_group(SIGKILL);  // of nobody
+}
+
+TEST(AdoptedProcessTest, LivesWhateverItsParentSays) {
+  const auto parent = spawn_forking_parent();
+  const auto child = adopt_child_of(*parent);
+  ASSERT_NE(child, nullptr);
+  child->tell_end({.signalled = false, .code = 0});
+  EXPECT_FALSE(child->try_reap());
+}
+
+// Who inherits it may be this process, which can tell then.
+TEST(AdoptedProcessTest, OutlivesItsParentAndMayEndUntold) {
+  auto parent = spawn_forking_parent();
+  const auto child = adopt_child_of(*parent);
+  ASSERT_NE(child, nullptr);
+  parent.reset();
+  child->tell_parent_ended();
+  EXPECT_FALSE(child->try_reap());
+  EXPECT_FALSE(child->awaits_word());
+  child->kill(SIGKILL);
+  ASSERT_TRUE(readable(child->pidfd()));
+  EXPECT_THAT(child->try_reap().value().describe(),
+              AnyOf("after its parent, which could have told how", "killed by SIGKILL"));
+}
+
+TEST(AdoptedProcessTest, EndsWithItsOwner) {
+  const auto parent = spawn_forking_parent();
+  auto child = adopt_child_of(*parent);
+  ASSERT_NE(child, nullptr);
+  const FileDescriptor end = open_pidfd(child->pid());
+  child.reset();
+  EXPECT_TRUE(readable(end.get(), 0));
+}
+
+TEST(AdoptedProcessTest, MayHaveBeenReapedBefore) {
+  const auto other = spawn(shell("exit 7"));
+  FileDescriptor pidfd = open_pidfd(other->pid());
+  ASSERT_EQ(wait_for_end(*other).code, 7);
+  const auto child = ChildProcess::adopt(std::move(pidfd), {}, {}).value();
+  child->kill_group(SIGKILL);  // of nobody
+  EXPECT_FALSE(child->try_reap());
+  child->tell_end({.signalled = false, .code = 7});
+  EXPECT_EQ(child->try_reap().value().describe(), "exit status 7");
+}
+
+TEST(AdoptedProcessTest, IsNothingButAProcess) {
+  const auto child = ChildProcess::adopt(saying("Pid:\t1\n"), {}, {});
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().kind, FaultKind::kViolation);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ enum class Affinity : std::uint8_t {
   kOff,     // wherever there is room
   kPinned,  // where it is warm, however long that takes: for comparison with pools that pin
 };
+enum class StartMethod : std::uint8_t { kSpawn, kForkServer };
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
 
 struct WorkerConfig {
@@ -39,9 +40,11 @@ struct WorkerConfig {
   std::string adapter = "dspool_worker.adapters.loadtest:LoadTest";  // package.module:Class
   std::string python = "/usr/bin/python3";  // absolute path of the interpreter
   std::vector<std::string> python_path;     // put before PYTHONPATH
-  std::uint32_t max_in_flight = 1;          // requests a worker runs at once, on threads; <= 256
-  std::uint32_t pipeline = 8;               // requests in its ring where service is short; <= 64
-  std::uint32_t session_cache = 4096;       // sessions whose fields a worker keeps, in at most
+  // How a worker begins: as a Python of its own, or forked from one that has imported the adapter.
+  StartMethod start_method = StartMethod::kSpawn;
+  std::uint32_t max_in_flight = 1;     // requests a worker runs at once, on threads; <= 256
+  std::uint32_t pipeline = 8;          // requests in its ring where service is short; <= 64
+  std::uint32_t session_cache = 4096;  // sessions whose fields a worker keeps, in at most
   std::size_t session_cache_bytes = std::size_t{64} << 20;
   // Of each of its two rings: a power of two, at least kLeastRingBytes.
   std::size_t ring_bytes = std::size_t{1} << 20;

@@ -19,6 +19,30 @@ def commit(session: SessionState, /) -> tuple[dict[str, Any], list[str], dict[st
 def roll_back(session: SessionState, /) -> None:
     """Ends a command on a session that a test made as if it had raised."""
 
+def fork_socket() -> int:
+    """The number of a fork server's socket to its engine."""
+
+def channel_descriptors() -> list[int]:
+    """The numbers that the descriptors of a worker's channel have."""
+
+def read_fork_order(order: bytes, /) -> tuple[int, list[int]]:
+    """The worker's epoch, and what the descriptors become that came along."""
+
+def fork_ready() -> bytes:
+    """Says that workers can be ordered."""
+
+def fork_done(epoch: int, /) -> bytes:
+    """Says that a worker was forked; goes with its pidfd."""
+
+def fork_failed(epoch: int, report: ErrorReport, /) -> bytes:
+    """Says why there is no worker; of epoch 0, why there will never be one."""
+
+def fork_ended(epoch: int, signalled: bool, code: int, /) -> bytes:
+    """Says how a worker ended; `code` is below 0 where nobody can tell."""
+
+def rename_process(arguments: list[str], /) -> None:
+    """Makes these the arguments that others see of this process, as far as there is room."""
+
 class SessionState:
     """A session's fields: a mapping that notices changes."""
 

@@ -27,7 +27,11 @@ class Adapter:
     """
 
     def start(self) -> None:
-        """Called once, before the first command. Raising here refuses the start."""
+        """Called once in each worker, before the first command. Raising here refuses the start.
+
+        Threads, caches and connections begin here: where workers are forked, `__init__` runs in
+        the process that forks them.
+        """
 
     def stop(self) -> None:
         """Called once, when the engine has told the worker to drain."""

@@ -65,9 +65,11 @@ class Secrets:
 _NO_SECRETS = Secrets()
 
 
-def refusal(code: str, message: str, *, secrets: Secrets = _NO_SECRETS) -> ErrorReport:
+def refusal(
+    code: str, message: str, *, category: str = "python", secrets: Secrets = _NO_SECRETS
+) -> ErrorReport:
     """A report of what the worker itself refuses."""
-    return ErrorReport("python", code, _clip(secrets.strike_from(message), _MESSAGE_LIMIT_BYTES))
+    return ErrorReport(category, code, _clip(secrets.strike_from(message), _MESSAGE_LIMIT_BYTES))
 
 
 def report_exception(

@@ -61,6 +61,7 @@ TEST(ConfigTest, ReadsEveryKey) {
     adapter = "package.module:Class"
     python = "/opt/python/bin/python3"
     python_path = ["/a", "b c"]
+    start_method = "forkserver"
     max_in_flight = 256
     pipeline = 64
     session_cache = 1
@@ -79,7 +80,7 @@ TEST(ConfigTest, ReadsEveryKey) {
                completion_executor, session, store, worker] = config;
   const auto& [ttl, max_sessions, max_bytes, durability] = session;
   const auto& [path, memory_limit, group_delay] = store;
-  const auto& [adapter, python, python_path, max_in_flight, pipeline, session_cache,
+  const auto& [adapter, python, python_path, start_method, max_in_flight, pipeline, session_cache,
                session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
                start_timeout, cancel_grace] = worker;
   EXPECT_FALSE(pooling_enabled);
@@ -104,6 +105,7 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(adapter, "package.module:Class");
   EXPECT_EQ(python, "/opt/python/bin/python3");
   EXPECT_EQ(python_path, (std::vector<std::string>{"/a", "b c"}));
+  EXPECT_EQ(start_method, StartMethod::kForkServer);
   EXPECT_EQ(max_in_flight, 256);
   EXPECT_EQ(pipeline, 64);
   EXPECT_EQ(session_cache, 1);
@@ -134,6 +136,8 @@ TEST(ConfigTest, ReadsEveryWord) {
   }
   EXPECT_EQ(Config::parse_toml("affinity = 'hint'")->affinity, Affinity::kHint);
   EXPECT_EQ(Config::parse_toml("affinity = 'pinned'")->affinity, Affinity::kPinned);
+  EXPECT_EQ(Config::parse_toml("[worker]\nstart_method = 'spawn'")->worker.start_method,
+            StartMethod::kSpawn);
 }
 
 TEST(ConfigTest, OfAnEmptyTextIsTheDefault) {
@@ -228,6 +232,8 @@ TEST(ImpossibleValueTest, OfTheWrongTypeIsToldWithItsLineAndWhatIsAllowed) {
               HasSubstr("pool_mode = 'prod': it must be one of default, development, test, "
                         "production"));
   EXPECT_THAT(refusal("affinity = false"), HasSubstr("it must be one of hint, off"));
+  EXPECT_THAT(refusal("[worker]\nstart_method = 'fork'"),
+              HasSubstr("it must be one of spawn, forkserver"));
   EXPECT_THAT(refusal("log_level = 'warn'"),
               HasSubstr("it must be one of debug, info, warning, error, off"));
   EXPECT_THAT(refusal("[worker]\npython_path = '/a'"), HasSubstr("it must be a list of strings"));

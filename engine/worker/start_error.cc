@@ -1,0 +1,63 @@
+#include "engine/worker/start_error.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace dspool::worker {
+namespace {
+
+std::string last_words(const std::string& words) {
+  return words.empty() ? "; it printed nothing" : "; its last words: " + words;
+}
+
+// As the interpreter says it of a package, and of a module in one.
+bool lacks_package(const std::string& words) {
+  return words.find("No module named dspool_worker") != std::string::npos ||
+         words.find("No module named 'dspool_worker'") != std::string::npos;
+}
+
+}  // namespace
+
+Error start_error(const ipc::Fault& fault) {
+  const bool no_memory = fault.kind == ipc::FaultKind::kNoMemory;
+  return {.category = ErrorCategory::kInitialization,
+          .code = no_memory ? "channel_no_memory" : "spawn_failed",
+          .message = no_memory ? fmt::format("no memory for a worker's channel: {}; lower "
+                                             "worker.slab_bytes, worker.ring_bytes or pool_size",
+                                             fault.what)
+                               : fmt::format("a worker could not be started: {}; check "
+                                             "worker.python and the limits of this process",
+                                             fault.what)};
+}
+
+Error died_before_ready(std::string_view who, const std::string& how, const std::string& words) {
+  std::string message =
+      fmt::format("{} ended before it was ready ({}){}", who, how, last_words(words));
+  message += lacks_package(words)
+                 ? "; install the package for this interpreter, or name its folder in "
+                   "worker.python_path"
+                 : "; check worker.python and worker.adapter";
+  return {.category = ErrorCategory::kInitialization,
+          .code = "worker_died",
+          .message = std::move(message),
+          .worker = std::string(who)};
+}
+
+Error died_when_it_forked(const std::string& how, const std::string& words) {
+  return {.category = ErrorCategory::kInitialization,
+          .code = "worker_died",
+          .message = fmt::format("the fork server ended when it was to fork its first worker "
+                                 "({}){}; set worker.start_method = \"spawn\"",
+                                 how, last_words(words))};
+}
+
+Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience) {
+  return {.category = ErrorCategory::kInitialization,
+          .code = "start_timeout",
+          .message = fmt::format("{} was not ready within {} ms and was killed: raise "
+                                 "worker.start_timeout",
+                                 who, patience.count())};
+}
+
+}  // namespace dspool::worker

@@ -1,0 +1,21 @@
+// Why a worker could not begin, as who starts an engine is told.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "dspool/error.h"
+#include "ipc/fault.h"
+
+namespace dspool::worker {
+
+// Its channel or its process could not be made.
+[[nodiscard]] Error start_error(const ipc::Fault& fault);
+// `who` ended, as `how` says; `words`: the last that it printed.
+[[nodiscard]] Error died_before_ready(std::string_view who, const std::string& how,
+                                      const std::string& words);
+[[nodiscard]] Error died_when_it_forked(const std::string& how, const std::string& words);
+[[nodiscard]] Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience);
+
+}  // namespace dspool::worker

@@ -1,0 +1,105 @@
+"""A worker's life, however its process began: attach, start the adapter, serve, stop."""
+
+import argparse
+import faulthandler
+import gc
+import os
+import platform
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+from dspool_worker._native import Channel, Hello, RequestLoop
+from dspool_worker.adapter import AdapterError
+from dspool_worker.errors import ErrorReport, report_exception, summary
+from dspool_worker.host import AdapterHost
+from dspool_worker.session import Session
+
+
+def parse_arguments(module: str, description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("--adapter", required=True, metavar="package.module:Class")
+    parser.add_argument(
+        "--spin-us", type=int, metavar="N", help="look for work this long before sleeping"
+    )
+    return parser.parse_args()
+
+
+def prepare_process() -> None:
+    # A worker that is stuck is killed with SIGABRT, and says then where its threads are.
+    faulthandler.enable(all_threads=True)
+    # A terminal's Ctrl-C is the engine's to handle; it drains its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def run_worker(arguments: argparse.Namespace, make_host: Callable[[], AdapterHost]) -> int:
+    """Serves the channel that the engine left in this process; returns its exit status."""
+    try:
+        channel = Channel(arguments.spin_us)
+    except RuntimeError as error:
+        print(f"a worker is started by the engine: {error}", file=sys.stderr)
+        return 2
+    hello = channel.hello()
+    try:
+        host = make_host()
+        host.adapter.start()
+    except BaseException as error:
+        channel.fail(start_report(arguments.adapter, error))
+        return 1
+    # What was imported lives as long as the worker: collections need not look at it again.
+    gc.collect()
+    gc.freeze()
+    channel.ready(f"{platform.python_version()} ({sys.executable})", list(host.commands))
+    if _serve(channel, host, hello):
+        host.adapter.stop()
+    return 0
+
+
+def start_report(adapter: str, error: BaseException) -> ErrorReport:
+    """Why the adapter cannot be used, as the engine's start tells it."""
+    if isinstance(error, AdapterError):
+        advice = str(error)
+    elif isinstance(error, ModuleNotFoundError):
+        advice = (
+            f"{summary(error)}: install it for {sys.executable}, or add its folder to "
+            "worker.python_path"
+        )
+    else:
+        advice = f"{summary(error)}: see the traceback"
+    return report_exception(
+        error,
+        category="initialization",
+        code="adapter_failed",
+        message=f"adapter {adapter} could not be started: {advice}",
+    )
+
+
+def _serve(channel: Channel, host: AdapterHost, hello: Hello) -> bool:
+    """Runs commands on `max_in_flight` threads; False: the engine is gone."""
+    loop = RequestLoop(channel, host, Session, host.commands, hello)
+    others = [
+        threading.Thread(target=_run, args=(loop,), name=f"command-{number}", daemon=True)
+        for number in range(1, hello.max_in_flight)
+    ]
+    for thread in others:
+        thread.start()
+    drained = _run(loop)
+    for thread in others:
+        thread.join()
+    return drained
+
+
+def _run(loop: RequestLoop) -> bool:
+    try:
+        return loop.serve()
+    except BaseException:
+        # Its request would never be answered: the engine has to see a death, at once, also while it
+        # drains the worker and whatever threads the adapter has.
+        try:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
