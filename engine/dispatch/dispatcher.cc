@@ -28,6 +28,11 @@ constexpr milliseconds kExpiryTick{100};  // a round is 7 minutes, the default t
 
 Call& head_of(session::Session& session) { return static_cast<Call&>(session.queue.front()); }
 
+// Whether it lets the session live on.
+bool is_use(const Call& call) {
+  return call.kind != CallKind::kVisit && call.kind != CallKind::kMove;
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
@@ -41,10 +46,8 @@ Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
       wheel_(start, kCallTick),
       expiries_(start, kExpiryTick),
       capacity_(limits.max_in_flight) {
-  workers_.reserve(worker_names.size());
-  for (std::uint32_t i = 0; i < worker_names.size(); ++i) {
-    workers_.push_back(std::make_unique<WorkerSlot>(i, limits.max_in_flight + limits.pipeline - 1));
-  }
+  const auto names = static_cast<std::uint32_t>(worker_names.size());
+  open_places(limits.first_places == 0 ? names : limits.first_places);
 }
 
 // ---- admission ----
@@ -60,7 +63,7 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
     forget_if_unused(session);
     return true;
   }
-  if (call.kind != CallKind::kVisit) session.used = now;
+  if (is_use(call)) session.used = now;
   session.was_used = true;
   if (!session.expiry.armed()) watch_expiry(session, now);
   session.queue.push_back(call);
@@ -114,7 +117,7 @@ void Dispatcher::give_up(Call& call, Error error, TimePoint now) {
   }
   if (call.errand != nullptr) {
     drop_starved(*call.errand);
-    session->warm = {};
+    set_warm(*session, {});
     end(call, tl::unexpected(std::move(error)), now);
     return go_on(*session, now);
   }
@@ -161,6 +164,10 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
       end(take_head(session), tl::unexpected(errors::stopping()), now);
       continue;
     }
+    if (call.kind == CallKind::kMove) {
+      if (!move(session, call, now)) return;
+      continue;
+    }
     if (session.tier != session::Tier::kShared || call.kind != CallKind::kExecute) {
       if (!serve(session, call, now)) return;
       continue;
@@ -189,7 +196,11 @@ void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
     waiting_.push_back(session);
   }
   arm(call.timer, std::min(call.deadline, now + limits_.checkout_timeout));
-  if (least_loaded()) ports_.listener.hand_off_due();
+  if (least_loaded()) {
+    ports_.listener.hand_off_due();
+  } else if (std::exchange(watches_waiting_, false)) {
+    ports_.listener.fleet_due();
+  }
 }
 
 Call& Dispatcher::take_head(session::Session& session) noexcept {
@@ -315,18 +326,20 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   wheel_.disarm(call.timer);
   call.request_id = 0;
   call.errand = nullptr;
-  if (call.kind != CallKind::kVisit) call.session->used = now;
-  const auto elapsed = duration_cast<nanoseconds>(now - call.arrived);
-  ports_.metrics.calls_ended.add(1);
-  ports_.metrics.response_time.record(elapsed.count());
-  if (!result) {
-    result.error().attempts = call.attempts;
-    ports_.metrics.errors_of(result.error().category).add(1);
-  }
+  if (is_use(call)) call.session->used = now;
+  if (!result) result.error().attempts = call.attempts;
+  if (call.kind != CallKind::kMove) count(call, result, now);
   journal_.note(EventKind::kCallEnded, now, call,
                 result ? std::string_view("ok") : result.error().code);
   call.result.emplace(std::move(result));
   ports_.listener.ended(call);
+}
+
+void Dispatcher::count(const Call& call, const Result<Answer>& result, TimePoint now) {
+  const auto elapsed = duration_cast<nanoseconds>(now - call.arrived);
+  ports_.metrics.calls_ended.add(1);
+  ports_.metrics.response_time.record(elapsed.count());
+  if (!result) ports_.metrics.errors_of(result.error().category).add(1);
 }
 
 // For retry_after: how long what waits now will take.

@@ -156,7 +156,7 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
   const bool starves =
       !staged && ports_.archive != nullptr && staged.error().retryable && !stopping_;
   if (!staged && !starves) {
-    session.warm = {};
+    set_warm(session, {});
     staged.error().worker = call.attempts != 0 ? names_[call.worker] : std::string();
     end(call, tl::unexpected(std::move(staged.error())), now);
     return;
@@ -221,7 +221,7 @@ void Dispatcher::committed(session::Session& session, Errand& errand, TimePoint 
     end(*call, tl::unexpected(errors::store_failed(errand.error, unknown)), now);
   }
   if (errand.end == Errand::End::kUnknown) return;
-  if (errand.end == Errand::End::kNot) session.warm = {};
+  if (errand.end == Errand::End::kNot) set_warm(session, {});
   if (errand.end == Errand::End::kCorrupted) corrupted(session, std::move(errand.error));
   go_on(session, now);
 }
@@ -236,7 +236,7 @@ void Dispatcher::apply(session::Session& session, Errand& errand, TimePoint now)
   }
   // Its caller was told that nobody knows.
   session.used = now;
-  session.warm = errand.warm;
+  set_warm(session, errand.warm);
   ++session.operations;
   if (errand.answer) remember(session, *std::move(errand.answer));
 }
@@ -314,7 +314,7 @@ void Dispatcher::corrupted(session::Session& session, Error why) {
   session.exists = true;  // until it is ended
   session.corruption = std::make_unique<Error>(std::move(why));
   session.record.reset();
-  session.warm = {};
+  set_warm(session, {});
   residents_.remove(session);
   expiries_.disarm(session.expiry);
 }

@@ -59,6 +59,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   attempt.session = call.session;
   attempt.call_id = call.id;
   attempt.number = call.attempts + 1;
+  attempt.moves = call.kind == CallKind::kMove;
   const Sent sent = send(attempt, call, !is_warm(session, worker));
   if (sent == Sent::kFull) {
     slot.close(attempt);
@@ -79,8 +80,9 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   call.request_id = attempt.request_id;
   call.worker = worker;
   arm(call.timer, call.deadline);
-  ports_.metrics.attempts.add(1);
-  if (call.attempts == 1) ports_.metrics.queue_time.record((now - call.arrived).count());
+  if (!attempt.moves) ports_.metrics.attempts.add(1);
+  if (call.attempts == 1 && !attempt.moves)
+    ports_.metrics.queue_time.record((now - call.arrived).count());
   journal_.note(EventKind::kAttemptSent, now, attempt);
   return Granted::kSent;
 }
@@ -99,7 +101,8 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
                                                                   .pins = &attempt.pins,
                                                                   .deadline = call.deadline,
                                                                   .lm_version = lm_version_});
-  if (attempt.hydrated && sent == Sent::kSent) ports_.metrics.hydrations.add(1);
+  const bool carries = attempt.hydrated && sent == Sent::kSent;
+  if (carries && !attempt.moves) ports_.metrics.hydrations.add(1);
   return sent;
 }
 
@@ -108,12 +111,14 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
 void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
   assert(slot.in_flight() == 0);
-  slot.state = WorkerState::kReady;
+  slot.state = slot.is_retired ? WorkerState::kDraining : WorkerState::kReady;
   slot.epoch = epoch;
   slot.full = false;
   slot.served = 0;
+  slot.warm_sessions = 0;
   slot.stuck_since = {};
   journal_.note(EventKind::kWorkerReady, now, slot);
+  ports_.listener.fleet_due();
   if (!waiting_.empty()) ports_.listener.hand_off_due();
 }
 
@@ -124,11 +129,13 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   if (attempt == nullptr || !is_possible(*attempt, outcome, now)) return false;
   slot.full = false;
   const session::SessionRef session = attempt->session;
-  session->used = now;  // also where its call has ended
+  if (!attempt->moves) session->used = now;  // also where its call has ended
   if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
     if (send_state(*attempt, now)) return true;
+  } else if (attempt->moves) {
+    settle(*attempt, outcome, now);
   } else {
-    ++slot.served;
+    if (++slot.served == limits_.max_requests) ports_.listener.fleet_due();
     if (outcome.status != OutcomeStatus::kCancelled) {
       learn_service_time(outcome.service_ns);
       ports_.metrics.service_time.record(outcome.service_ns);
@@ -143,6 +150,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     kill(slot, "it did not react to a cancel");
   }
   if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
+  if (slot.state == WorkerState::kDraining && slot.in_flight() == 0) ports_.listener.fleet_due();
   return true;
 }
 
@@ -150,6 +158,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
 bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
                              TimePoint now) const noexcept {
   if (attempt.number != outcome.attempt) return false;
+  if (attempt.moves && !outcome.delta.empty()) return false;
   if (outcome.status == OutcomeStatus::kNeedState) {
     return !attempt.hydrated && attempt.session->record.version() != 0;
   }
@@ -163,7 +172,7 @@ bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
 // false: the attempt is over, and its call waits for another or has ended.
 bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
   session::Session& session = *attempt.session;
-  session.warm = {};
+  set_warm(session, {});
   journal_.note(EventKind::kAttemptEnded, now, attempt, "need_state");
   Call& call = *attempt.call;
   switch (send(attempt, call, true)) {
@@ -196,14 +205,14 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   }
   if (attempt.call == nullptr) {
     // Fenced: its call has ended, so whatever it changed has not happened.
-    session.warm = {};
-    ports_.metrics.late_answers.add(1);
+    set_warm(session, {});
+    if (!attempt.moves) ports_.metrics.late_answers.add(1);
     journal_.note(EventKind::kAttemptEnded, now, attempt, "discarded");
     return;
   }
   if (outcome.status == OutcomeStatus::kOk) return commit(attempt, outcome, now);
   journal_.note(EventKind::kAttemptEnded, now, attempt, "error");
-  if (outcome.not_kept && is_warm(session, attempt.worker)) session.warm = {};
+  if (outcome.not_kept && is_warm(session, attempt.worker)) set_warm(session, {});
   outcome.error.worker = names_[attempt.worker];
   if (outcome.error.retryable && may_repeat(*attempt.call, now)) {
     ports_.metrics.retries.add(1);
@@ -221,10 +230,11 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
   session.queue.pop_front();
   call.request_id = 0;
   const bool keeps = !outcome.not_kept;
+  const session::WarmAt here{.worker = attempt.worker, .epoch = attempt.epoch};
+  if (attempt.moves) return moved(session, call, keeps ? here : session.warm, now);
   Change change{.result = std::move(outcome.result),
                 .state_id = attempt.request_id,
-                .warm = keeps ? session::WarmAt{.worker = attempt.worker, .epoch = attempt.epoch}
-                              : session::WarmAt{}};
+                .warm = keeps ? here : session::WarmAt{}};
   if (session.anonymous()) return answer(session, call, std::move(change.result), {}, now);
   change.delta = &outcome.delta;
   change.bytes = outcome.bytes;
@@ -234,8 +244,8 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
 // The end of a call that has changed all that it was to change.
 void Dispatcher::answer(session::Session& session, Call& call, std::vector<std::uint8_t> result,
                         const session::WarmAt& warm, TimePoint now) {
-  session.warm = warm;
-  ++session.operations;
+  set_warm(session, warm);
+  if (call.kind != CallKind::kMove) ++session.operations;
   if (!call.idempotency_key.empty() && !session.anonymous()) {
     remember(session, {.key = std::string(call.idempotency_key),
                        .asked = call.asked,
@@ -281,17 +291,19 @@ void Dispatcher::wait_again(Attempt& attempt, TimePoint now) {
 
 void Dispatcher::doom(std::uint32_t worker) {
   WorkerSlot& slot = *workers_[worker];
-  if (slot.state == WorkerState::kReady) slot.state = WorkerState::kDoomed;
+  if (slot.is_up()) slot.state = WorkerState::kDoomed;
 }
 
 void Dispatcher::hung_up(std::uint32_t worker) {
   count_loss(*workers_[worker]);
   doom(worker);
+  ports_.listener.fleet_due();
 }
 
 // Once: from then on it is not ready.
 void Dispatcher::count_loss(const WorkerSlot& worker) {
-  if (worker.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
+  const bool asked = worker.is_retired || stopping_;
+  if (worker.is_up() && !asked) ports_.metrics.workers_lost.add(1);
 }
 
 void Dispatcher::kill(WorkerSlot& worker, std::string_view why) {
@@ -303,11 +315,12 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   WorkerSlot& slot = *workers_[worker];
   count_loss(slot);
   slot.state = WorkerState::kAbsent;
+  ports_.listener.fleet_due();
   journal_.note(EventKind::kWorkerLost, now, slot, how);
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;
-    session->used = now;
+    if (!attempt.moves) session->used = now;
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
     Call* call = attempt.call;
     if (call != nullptr && may_repeat(*call, now)) {
@@ -325,6 +338,7 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
     if (session->phase == session::Phase::kRunning) offer(*session, now);
   });
   slot.epoch = 0;
+  slot.warm_sessions = 0;
 }
 
 void Dispatcher::learn_service_time(std::int64_t service_ns) noexcept {

@@ -88,7 +88,7 @@ void Dispatcher::clear(session::Session& session) {
   session.corruption.reset();
   session.exists = false;
   session.tier = session::Tier::kShared;
-  session.warm = {};
+  set_warm(session, {});
   session.operations = 0;
   residents_.remove(session);
   expiries_.disarm(session.expiry);

@@ -42,7 +42,7 @@ bool Dispatcher::evict(session::Session& session) {
 void Dispatcher::release(session::Session& session) {
   session.record.release_fields();
   session.tier = session::Tier::kAtRest;
-  session.warm = {};
+  set_warm(session, {});
   residents_.remove(session);
   ++rooms_made_;
   ports_.metrics.sessions_evicted.add(1);
@@ -125,7 +125,7 @@ void Dispatcher::fail_starved(const Error& why, TimePoint now) {
     const std::unique_ptr<Errand> errand = std::move(starved_.front());
     starved_.pop_front();
     session::Session& session = *errand->session;
-    session.warm = {};
+    set_warm(session, {});
     if (errand->call != nullptr) {
       end(*std::exchange(errand->call, nullptr), tl::unexpected(why), now);
     }

@@ -260,13 +260,12 @@ std::uint32_t Fleet::replacing() const {
 bool Fleet::heeds_waiting() const { return level_ < terms_.overflow; }
 
 bool Fleet::reached_target() const {
-  if (count(PlaceState::kServing) < target_) return false;
-  return std::ranges::none_of(places_,
-                              [](const Place& place) {
-                                return place.state == PlaceState::kEmptying &&
-                                       place.reason == MigrationReason::kResize;
-                              }) &&
-         count(PlaceState::kServing) + count(PlaceState::kStarting) <= most_live();
+  const std::uint32_t ready = count(PlaceState::kServing);
+  const std::uint32_t wanted = base() + terms_.spares + replacing();
+  if (ready < target_ || ready + count(PlaceState::kStarting) > wanted) return false;
+  return std::ranges::none_of(places_, [](const Place& place) {
+    return place.state == PlaceState::kEmptying && place.reason == MigrationReason::kResize;
+  });
 }
 
 std::optional<std::uint32_t> Fleet::empty_place() {

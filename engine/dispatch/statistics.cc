@@ -6,7 +6,7 @@ Stats Statistics::collect() const {
   return gate_.arena().execute([this] {
     constexpr double kNsPerMs = 1e6;
     const auto response_time = metrics_.response_time.snapshot();
-    Stats stats{.pool_size = pool_size_,
+    Stats stats{.pool_size = pool_size_.load(),
                 .active_sessions = sessions_.size(),
                 .total_requests = metrics_.calls_ended.value(),
                 .total_errors = metrics_.total_errors(),
@@ -16,6 +16,8 @@ Stats Statistics::collect() const {
                 .commits = metrics_.commits.value(),
                 .hydrations = metrics_.hydrations.value(),
                 .worker_restarts = metrics_.worker_restarts.value(),
+                .workers_recycled = metrics_.workers_recycled.value(),
+                .migrations = metrics_.migrations.value(),
                 .workers_lost = metrics_.workers_lost.value(),
                 .late_answers = metrics_.late_answers.value(),
                 .violations = metrics_.violations.value(),
@@ -36,8 +38,9 @@ Stats Statistics::collect() const {
       stats.attempts_in_flight = dispatcher.in_flight();
       for (std::uint32_t i = 0; i < dispatcher.workers(); ++i) {
         const WorkerSlot& worker = dispatcher.worker(i);
+        if (worker.state == WorkerState::kResting) ++stats.spare_workers;
         if (worker.state != WorkerState::kReady) continue;
-        if (i >= pool_size_) {
+        if (stats.active_workers == stats.pool_size) {
           ++stats.overflow_workers;
           continue;
         }

@@ -1,6 +1,7 @@
 // The counters as an operator reads them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "dspool/stats.h"
@@ -14,7 +15,7 @@ class Statistics {
  public:
   // All arguments outlive *this.
   Statistics(Gate& gate, const session::SessionTable& sessions, telemetry::Metrics& metrics,
-             std::uint32_t pool_size, TimePoint started)
+             const std::atomic<std::uint32_t>& pool_size, TimePoint started)
       : gate_(gate),
         sessions_(sessions),
         metrics_(metrics),
@@ -28,7 +29,7 @@ class Statistics {
   Gate& gate_;
   const session::SessionTable& sessions_;
   telemetry::Metrics& metrics_;
-  std::uint32_t pool_size_;
+  const std::atomic<std::uint32_t>& pool_size_;
   TimePoint started_;
 };
 

@@ -30,6 +30,7 @@ Attempt& WorkerSlot::open(std::uint64_t sequence) {
   attempt.epoch = epoch;
   attempt.hydrated = false;
   attempt.had_begun = false;
+  attempt.moves = false;
   return attempt;
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/dispatch/call.h"
@@ -28,6 +29,7 @@ struct Attempt {
   std::uint32_t number = 0;  // counts from 1 within the call
   bool hydrated = false;     // it was sent the session's fields
   bool had_begun = false;    // when `grace` was armed last
+  bool moves = false;        // it brings the session to the worker, and executes nothing
   worker::Pins pins;
   Timer grace{kAttemptTimer, this};  // armed once the call has ended without it
 };
@@ -35,7 +37,9 @@ struct Attempt {
 enum class WorkerState : std::uint8_t {
   kAbsent,  // no process that has said it is ready
   kReady,
-  kDoomed,  // being killed, or draining: gets nothing more
+  kResting,   // as ready, but gets no work until it is needed
+  kDraining,  // finishes what it has, and gets nothing more
+  kDoomed,    // being killed: gets nothing more
 };
 
 class WorkerSlot {
@@ -44,11 +48,17 @@ class WorkerSlot {
 
   WorkerState state = WorkerState::kAbsent;
   std::uint64_t epoch = 0;
-  bool full = false;         // its ring had no room; until its next answer
-  std::uint64_t served = 0;  // answers in this epoch
-  TimePoint stuck_since{};   // when it was given up for an attempt that does not end; else 0
+  bool full = false;                // its ring had no room; until its next answer
+  std::uint64_t served = 0;         // answers in this epoch
+  std::uint64_t warm_sessions = 0;  // of this epoch, as far as the engine knows
+  bool is_retired = false;  // what ends here does so as asked, and what starts is not wanted
+  TimePoint stuck_since{};  // when it was given up for an attempt that does not end; else 0
 
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  // Whether it can be told something, and answers.
+  [[nodiscard]] bool is_up() const noexcept {
+    return state != WorkerState::kAbsent && state != WorkerState::kDoomed;
+  }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
   // REQUIRES: in_flight() is below the capacity.
   Attempt& open(std::uint64_t sequence);
@@ -62,6 +72,12 @@ class WorkerSlot {
   // Whether it runs an attempt that somebody waits for.
   [[nodiscard]] bool runs_for_a_call(std::uint32_t max_in_flight) const noexcept;
 
+  template <typename F>
+  void for_each_in_flight(F&& visit) const {
+    for (std::uint32_t i = 0; i < capacity_; ++i) {
+      if (attempts_[i].request_id != 0) visit(std::as_const(attempts_[i]));
+    }
+  }
   template <typename F>
   void for_each_in_flight(F&& visit) {
     for (std::uint32_t i = 0; i < capacity_; ++i) {

@@ -55,6 +55,7 @@ inline constexpr std::uint8_t kExpiryTimer = 2;
 struct WarmAt {
   std::uint32_t worker = 0;
   std::uint64_t epoch = 0;  // 0: warm nowhere
+  bool operator==(const WarmAt&) const = default;
 };
 
 class alignas(64) Session {  // what every finder touches lies in its first cache line

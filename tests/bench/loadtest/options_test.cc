@@ -102,6 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"NegativeWarmup", [](Options& o) { o.warmup_seconds = -1; }, "--warmup must be"},
         Wrong{"NegativeZipf", [](Options& o) { o.zipf = -0.1; }, "--zipf must be between"},
         Wrong{"KillsWithoutPause", [](Options& o) { o.kill_every_seconds = 0; }, "--kill-every"},
+        Wrong{"ChurnsWithoutPause", [](Options& o) { o.churn_seconds = 0; }, "--churn"},
         Wrong{"NoTimeout", [](Options& o) { o.timeout_ms = 0; }, "--timeout must be between"}),
     [](const testing::TestParamInfo<Wrong>& wrong) { return wrong.param.name; });
 

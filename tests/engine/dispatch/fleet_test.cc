@@ -59,12 +59,14 @@ TEST(FleetTest, StartsWhatIsMissingAfterAResize) {
 TEST(FleetTest, EmptiesTheLastOnesBeforeTheyEnd) {
   Fleet fleet = ready_fleet(terms(), 3);
   fleet.resize(1);
+  EXPECT_FALSE(fleet.reached_target());
   EXPECT_THAT(fleet.step(kQuiet, kStart),
               ElementsAre(order(Kind::kEmpty, 2, MigrationReason::kResize),
                           order(Kind::kEmpty, 1, MigrationReason::kResize)));
   EXPECT_FALSE(fleet.reached_target());
   fleet.emptied(1);
   EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 1)));
+  EXPECT_FALSE(fleet.reached_target());
   fleet.emptied(2);
   EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 2)));
   EXPECT_TRUE(fleet.reached_target());

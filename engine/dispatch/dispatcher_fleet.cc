@@ -1,0 +1,56 @@
+// Workers that come and go because somebody decided it (Fleet): where there is room for them, and
+// which of them take work.
+#include <cassert>
+
+#include "engine/dispatch/dispatcher.h"
+
+namespace dspool::dispatch {
+
+void Dispatcher::open_places(std::uint32_t count) {
+  assert(count <= names_.size());
+  for (auto i = workers(); i < count; ++i) {
+    workers_.push_back(
+        std::make_unique<WorkerSlot>(i, limits_.max_in_flight + limits_.pipeline - 1));
+  }
+}
+
+void Dispatcher::expect(std::uint32_t worker) {
+  open_places(worker + 1);
+  workers_[worker]->is_retired = false;
+}
+
+void Dispatcher::drain(std::uint32_t worker) {
+  WorkerSlot& slot = *workers_[worker];
+  if (slot.is_up()) slot.state = WorkerState::kDraining;
+  if (slot.in_flight() == 0) ports_.listener.fleet_due();
+}
+
+bool Dispatcher::withdraw(std::uint32_t worker) {
+  WorkerSlot& slot = *workers_[worker];
+  slot.is_retired = true;
+  if (!slot.is_up()) return false;
+  slot.state = WorkerState::kDraining;
+  return true;
+}
+
+void Dispatcher::set_resting(std::uint32_t worker, bool rests) {
+  WorkerSlot& slot = *workers_[worker];
+  const WorkerState from = rests ? WorkerState::kReady : WorkerState::kResting;
+  if (slot.state != from) return;
+  slot.state = rests ? WorkerState::kResting : WorkerState::kReady;
+  if (!rests && !waiting_.empty()) ports_.listener.hand_off_due();
+}
+
+std::optional<std::uint32_t> Dispatcher::pick_target(std::uint32_t leaves,
+                                                     std::uint64_t below) const noexcept {
+  std::optional<std::uint32_t> best;
+  for (std::uint32_t i = 0; i < workers(); ++i) {
+    const WorkerSlot& slot = *workers_[i];
+    if (i == leaves || !has_room(slot) || slot.in_flight() >= limits_.max_in_flight) continue;
+    if (slot.warm_sessions >= below) continue;
+    if (!best || slot.warm_sessions < workers_[*best]->warm_sessions) best = i;
+  }
+  return best;
+}
+
+}  // namespace dspool::dispatch
