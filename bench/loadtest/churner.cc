@@ -9,7 +9,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPatience{10'000};  // with one change; then comes the next
+constexpr milliseconds kChangePatience{10'000};  // with one change; then comes the next
 
 }  // namespace
 
@@ -50,7 +50,7 @@ Changes Churner::stop() {
   changed_.notify_one();
   if (thread_.joinable()) {
     thread_.join();
-    static_cast<void>(engine_.resize(pool_size_, kPatience));
+    static_cast<void>(engine_.resize(pool_size_, kChangePatience));
   }
   const Stats stats = engine_.stats();
   changes_.migrated_sessions = stats.migrations;
@@ -82,27 +82,27 @@ Result<void> Churner::make(Change change, std::string& what) {
     case Change::kResize: {
       const auto size = static_cast<std::uint32_t>(1 + below(2 * std::uint64_t{pool_size_}));
       what = fmt::format("resize to {}", size);
-      return engine_.resize(size, kPatience);
+      return engine_.resize(size, kChangePatience);
     }
     case Change::kDrain: {
       const std::string worker = some_worker();
       what = fmt::format("drain {}", worker);
-      return engine_.drain_worker(worker, kPatience);
+      return engine_.drain_worker(worker, kChangePatience);
     }
     case Change::kEvacuate: {
       const std::string worker = some_worker();
       what = fmt::format("evacuate {}", worker);
-      return engine_.evacuate_worker(worker, kPatience);
+      return engine_.evacuate_worker(worker, kChangePatience);
     }
     case Change::kMigrate: {
       const std::string worker = some_worker();
       const std::string& session = session_ids_[below(session_ids_.size())];
       what = fmt::format("migrate {} to {}", session, worker);
-      return engine_.migrate_session(session, worker, kPatience);
+      return engine_.migrate_session(session, worker, kChangePatience);
     }
     case Change::kRebalance: {
       what = "rebalance";
-      return engine_.rebalance(kPatience).map([](std::uint64_t) {});
+      return engine_.rebalance(kChangePatience).map([](std::uint64_t) {});
     }
   }
   return {};
