@@ -61,7 +61,7 @@ void CommandRunner::prepare(const ipc::Record& record) {
   if (expired_) return;
 
   const std::string_view name = request.command()->string_view();
-  adopts_ = name.empty();
+  adopts_ = name.empty() && request.session()->size() != 0;
   if (adopts_) {
     take_session(request, std::move(fields));
     return;
