@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <string>
 #include <system_error>
@@ -12,11 +13,15 @@
 
 #include "engine/dispatch/archivist.h"
 #include "engine/dispatch/census.h"
+#include "engine/dispatch/errors.h"
 #include "engine/dispatch/front.h"
 #include "engine/dispatch/gate.h"
+#include "engine/dispatch/migration_observers.h"
+#include "engine/dispatch/mover.h"
 #include "engine/dispatch/prober.h"
 #include "engine/dispatch/reactor.h"
 #include "engine/dispatch/statistics.h"
+#include "engine/dispatch/steward.h"
 #include "engine/session/session.h"
 #include "engine/store/memory_store.h"
 #include "engine/store/rocksdb_store.h"
@@ -30,8 +35,12 @@
 namespace dspool {
 namespace {
 
+// Places for all workers that there can be: pool_size, overflow, spares, and those that leave.
+constexpr std::uint32_t kPlaces = 2560;
+
 std::vector<std::string> name_workers(std::uint32_t count) {
   std::vector<std::string> names;
+  names.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) names.push_back(fmt::format("worker-{}", i));
   return names;
 }
@@ -46,7 +55,20 @@ dispatch::Limits limits_from(const Config& config) {
           .cancel_grace = config.worker.cancel_grace,
           .affinity = config.affinity,
           .session_ttl = config.session.ttl,
-          .durability = config.session.durability};
+          .durability = config.session.durability,
+          .first_places = config.pool_size,
+          .max_requests = config.worker.max_requests};
+}
+
+dispatch::FleetTerms fleet_terms_from(const Config& config) {
+  dispatch::FleetTerms terms;
+  terms.places = kPlaces;
+  terms.overflow = config.overflow;
+  terms.spares = config.spares;
+  terms.max_requests = config.worker.max_requests;
+  terms.max_age = config.worker.max_age;
+  terms.max_memory_bytes = config.worker.max_memory_bytes;
+  return terms;
 }
 
 Result<std::unique_ptr<ipc::PayloadStore>> make_payloads(const Config& config) {
@@ -84,7 +106,8 @@ class Engine::Parts final : private worker::LinkListener {
         payloads(std::move(p)),
         durables(std::move(d)),
         segment(config.store.memory_limit),
-        names(name_workers(config.pool_size + config.overflow)),
+        names(name_workers(kPlaces)),
+        pool_size(config.pool_size),
         log(config.log_level, config.log_sink),
         history(config.history_events),
         store(std::min(config.session.max_bytes, config.worker.max_payload_bytes), segment),
@@ -98,7 +121,8 @@ class Engine::Parts final : private worker::LinkListener {
               .metrics = metrics,
               .history = history,
               .supervisor = supervisor,
-              .reactor = reactor_waker},
+              .reactor = reactor_waker,
+              .steward = steward_waker},
              names, std::random_device{}(), config.completion_executor),
         reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
         census(durables.store
@@ -108,11 +132,24 @@ class Engine::Parts final : private worker::LinkListener {
                    : nullptr),
         front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get(),
               [this](const LanguageModel& model) { set_lm(model); }),
-        prober(gate, reactor_waker, names, config.pool_size),
-        statistics(gate, sessions, metrics, names, config.pool_size, config.worker.max_in_flight,
-                   dispatch::Gate::now()) {}
+        prober(gate, reactor_waker, names, pool_size),
+        statistics(gate, sessions, metrics, names, pool_size, config.worker.max_in_flight,
+                   dispatch::Gate::now()),
+        mover(gate, sessions, names, metrics, observers, steward_waker,
+              config.affinity == Affinity::kHint),
+        steward(fleet_terms_from(config),
+                {.gate = gate,
+                 .supervisor = supervisor,
+                 .mover = mover,
+                 .wake = steward_waker,
+                 .log = log,
+                 .metrics = metrics,
+                 .pool_size = pool_size},
+                names, config.worker.cancel_grace) {}
 
   ~Parts() override {
+    steward.finish();  // first: nobody is started any more, or asked to leave
+    observers.finish();
     gate.step(
         [](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) { dispatcher.stop(now); });
     gate.wait_for_readers();  // what they read, and the calls behind them, end while all is there
@@ -131,6 +168,7 @@ class Engine::Parts final : private worker::LinkListener {
                              [this] { return census->step(); });
     }
     return supervisor.start(config.pool_size, *this).and_then([this] {
+      steward.start();
       return supervisor.wait_first_ready(config.worker.start_timeout);
     });
   }
@@ -155,6 +193,7 @@ class Engine::Parts final : private worker::LinkListener {
   Durables durables;
   ipc::StateSegment segment;  // before all that holds state
   std::vector<std::string> names;
+  std::atomic<std::uint32_t> pool_size;  // how many workers are to be ready
   telemetry::Log log;
   telemetry::Metrics metrics;
   telemetry::EventHistory history;
@@ -162,6 +201,7 @@ class Engine::Parts final : private worker::LinkListener {
   session::Tombstones tombstones;
   store::MemoryStore store;
   dispatch::Waker reactor_waker;
+  dispatch::Waker steward_waker;
   worker::Supervisor supervisor;
   std::unique_ptr<Errands> errands;
   dispatch::Gate gate;
@@ -170,6 +210,16 @@ class Engine::Parts final : private worker::LinkListener {
   dispatch::Front front;
   dispatch::Prober prober;
   dispatch::Statistics statistics;
+  dispatch::MigrationObservers observers;
+  dispatch::Mover mover;
+  dispatch::Steward steward;
+
+  // Whether what waits for the fleet may be asked here and now.
+  [[nodiscard]] Result<void> check_fleet() const {
+    if (!config.pooling_enabled) return tl::unexpected(dispatch::errors::pooling_disabled());
+    if (reactor_waker.is_owner()) return tl::unexpected(dispatch::errors::would_deadlock());
+    return {};
+  }
 
  private:
   void opened(std::shared_ptr<worker::Link> link) override {
@@ -187,6 +237,7 @@ class Engine::Parts final : private worker::LinkListener {
       for (const auto& session : found) dispatcher.touch(*session, now);
     });
   }
+  void vacated(std::uint32_t slot) override { steward.vacated(slot); }
   void start_failed(const Error& why) override {
     gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
       dispatcher.start_failed(why.message);
@@ -250,7 +301,35 @@ History Engine::history() const { return parts_->history.snapshot(); }
 bool Engine::wait_until_ready(std::chrono::milliseconds patience) {
   if (!parts_->config.pooling_enabled) return false;
   if (parts_->reactor_waker.is_owner()) patience = std::chrono::milliseconds(0);
-  return parts_->supervisor.wait_ready(parts_->config.pool_size, patience);
+  return parts_->supervisor.wait_ready(parts_->pool_size, patience);
+}
+
+Result<void> Engine::resize(std::uint32_t workers, std::chrono::milliseconds patience) {
+  return parts_->check_fleet().and_then([&] { return parts_->steward.resize(workers, patience); });
+}
+
+Result<void> Engine::drain_worker(std::string_view worker, std::chrono::milliseconds patience) {
+  return parts_->check_fleet().and_then([&] { return parts_->steward.drain(worker, patience); });
+}
+
+Result<void> Engine::evacuate_worker(std::string_view worker, std::chrono::milliseconds patience) {
+  return parts_->check_fleet().and_then([&] { return parts_->steward.evacuate(worker, patience); });
+}
+
+Result<void> Engine::migrate_session(std::string_view id, std::string_view worker,
+                                     std::chrono::milliseconds patience) {
+  if (auto may = parts_->check_fleet(); !may) return may;
+  return parts_->steward.find_serving(worker).and_then(
+      [&](std::uint32_t place) { return parts_->mover.move(parts_->front, id, place, patience); });
+}
+
+Result<std::uint64_t> Engine::rebalance(std::chrono::milliseconds patience) {
+  if (auto may = parts_->check_fleet(); !may) return tl::unexpected(std::move(may.error()));
+  return parts_->steward.rebalance(patience);
+}
+
+Subscription Engine::observe_migrations(MigrationObserver observer) {
+  return parts_->observers.subscribe(std::move(observer));
 }
 
 Result<SessionInfo> Engine::create_session(std::string_view id, const SessionOptions& options) {

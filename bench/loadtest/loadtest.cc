@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "bench/loadtest/churner.h"
 #include "bench/loadtest/driver.h"
 #include "bench/loadtest/killer.h"
 #include "bench/loadtest/pool.h"
@@ -22,6 +23,7 @@ using std::chrono::milliseconds;
 // A call ends by its deadline plus a small bound; a pool that takes longer is broken.
 constexpr milliseconds kBound{10'000};
 constexpr milliseconds kReadyAtEnd{30'000};
+constexpr std::uint64_t kChurnedRequests = 5'000;  // of a worker, after which it is replaced
 
 double to_seconds(Elapsed time) { return static_cast<double>(time.count()) / 1e9; }
 
@@ -83,9 +85,9 @@ DriverOptions driver_options(const Options& options, const Config& config, const
   return driver;
 }
 
-std::optional<milliseconds> kill_interval(const Options& options) {
-  if (!options.kill_every_seconds) return std::nullopt;
-  return milliseconds(static_cast<std::int64_t>(*options.kill_every_seconds * 1e3));
+std::optional<milliseconds> interval_of(const std::optional<double>& seconds) {
+  if (!seconds) return std::nullopt;
+  return milliseconds(static_cast<std::int64_t>(*seconds * 1e3));
 }
 
 }  // namespace
@@ -102,6 +104,8 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   Result<HistoryFile> history = HistoryFile::open(options.history_file);
   if (!history) return tl::unexpected(history.error());
 
+  const bool recycles = config->worker.max_requests != 0;
+  if (options.churn_seconds && !recycles) config->worker.max_requests = kChurnedRequests;
   hand_logs_to(console, *config);
   Result<Pool> pool = start_pool(options, *config);
   if (!pool) return tl::unexpected(pool.error());
@@ -116,12 +120,18 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   {
     Driver driver(target, *workload, checker, driver_options(options, *config, *workload, console));
     std::optional<Killer> killer;
-    if (const auto interval = kill_interval(options)) {
+    if (const auto interval = interval_of(options.kill_every_seconds)) {
       killer.emplace(engine, interval, options.seed, [&console](const Kill& kill) {
         console.line(fmt::format("killed {} (process {})", kill.worker, kill.pid));
       });
     }
+    std::optional<Churner> churner;
+    if (const auto interval = interval_of(options.churn_seconds)) {
+      churner.emplace(engine, *interval, config->pool_size, workload->session_ids, options.seed,
+                      [&console](const std::string& what) { console.line(what); });
+    }
     report.tally = driver.run(stop);
+    if (churner) report.changes = churner->stop();
   }
   console.clear_progress();
   wait_until_ready(engine, kReadyAtEnd, stop);

@@ -55,6 +55,7 @@ struct Options {
 
   // What goes wrong, and what is kept.
   std::optional<double> kill_every_seconds = {};
+  std::optional<double> churn_seconds = {};  // between changes of the pool
   std::string history_file = {};
 };
 

@@ -22,6 +22,27 @@ double to_us(std::chrono::nanoseconds time) {
 
 double to_ms(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
 
+Value to_value(const Changes& changes) {
+  std::vector<Value::Member> members;
+  members.reserve(kChanges + 3);
+  for (std::size_t i = 0; i < kChanges; ++i) {
+    members.emplace_back(to_string(static_cast<Change>(i)), changes.done[i]);
+  }
+  members.emplace_back("refused", changes.refused);
+  members.emplace_back("migrated_sessions", changes.migrated_sessions);
+  members.emplace_back("recycled_workers", changes.recycled_workers);
+  return Value::map(members);
+}
+
+std::string to_text(const Changes& changes) {
+  std::string text;
+  for (std::size_t i = 0; i < kChanges; ++i) {
+    text += fmt::format("{} {}   ", to_string(static_cast<Change>(i)), changes.done[i]);
+  }
+  return text + fmt::format("refused {} ({} sessions moved, {} workers recycled)", changes.refused,
+                            changes.migrated_sessions, changes.recycled_workers);
+}
+
 std::string_view proof_of(Check check) {
   switch (check) {
     case Check::kCounter:
@@ -82,7 +103,8 @@ std::string to_json(const Report& report) {
                {"out_of_order", report.verdicts.out_of_order},
                {"crossed", report.verdicts.crossed},
                {"damaged", tally.damaged},
-               {"worker_restarts", report.worker_restarts}}
+               {"worker_restarts", report.worker_restarts},
+               {"changes", report.changes ? to_value(*report.changes) : Value()}}
       .to_json();
 }
 
@@ -117,6 +139,7 @@ std::string to_table(const Report& report) {
                    readable(tally.refusals.percentile(0.99)), readable(tally.refusals.max()));
   }
   fmt::format_to(out, "restarts     {} workers\n", report.worker_restarts);
+  if (report.changes) fmt::format_to(out, "changes      {}\n", to_text(*report.changes));
   const Verdicts& verdicts = report.verdicts;
   fmt::format_to(out, "order        lost {}   duplicated {}   out of order {}   crossed {}\n",
                  verdicts.lost, verdicts.duplicated, verdicts.out_of_order, verdicts.crossed);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <concepts>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,6 +65,12 @@ bool is_absolute_path(const Slot& slot) {
   return path.starts_with('/') && path.find('\0') == std::string::npos;
 }
 
+bool is_worker_memory(const Slot& slot) {
+  constexpr std::size_t kLeast = std::size_t{1} << 20;  // with less, it would never be ready
+  const std::size_t bytes = *std::get<std::size_t*>(slot);
+  return bytes == 0 || bytes >= kLeast;
+}
+
 bool are_path_entries(const Slot& slot) {
   return std::ranges::none_of(*std::get<Texts*>(slot), [](const std::string& entry) {
     return entry.empty() || entry.find_first_of(std::string_view(":\0", 2)) != std::string::npos;
@@ -86,7 +93,8 @@ bool is_adapter(const Slot& slot) {
   return colon != std::string::npos && !begins;
 }
 
-constexpr std::int64_t kMostWorkers = 1024;
+constexpr std::int64_t kMostWorkers = Config::kMostWorkers;
+constexpr std::int64_t kMostSpares = 256;
 constexpr std::int64_t kMostKept = 1 << 24;  // calls, sessions, events
 constexpr std::int64_t kMostSessions = 1 << 30;
 constexpr std::int64_t kMostMs = 7LL * 24 * 3600 * 1000;  // a week: no sum of two overflows
@@ -102,6 +110,7 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"pool_mode", slot<&Config::pool_mode>},
     {"pool_size", slot<&Config::pool_size>, 1, kMostWorkers},
     {"overflow", slot<&Config::overflow>, 0, kMostWorkers},
+    {"spares", slot<&Config::spares>, 0, kMostSpares},
     {"checkout_timeout", slot<&Config::checkout_timeout>, 1, kMostMs},
     {"operation_timeout", slot<&Config::operation_timeout>, 1, kMostMs},
     {"affinity", slot<&Config::affinity>},
@@ -139,6 +148,11 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"worker.max_payload_bytes", slot<&Config::worker, &WorkerConfig::max_payload_bytes>,
      kLeastPayload, kMostPayload},
     {"worker.spin_us", slot<&Config::worker, &WorkerConfig::spin_us>, 0, 1000},
+    {"worker.max_requests", slot<&Config::worker, &WorkerConfig::max_requests>, 0,
+     std::numeric_limits<std::int64_t>::max()},
+    {"worker.max_age", slot<&Config::worker, &WorkerConfig::max_age>, 0, kMostMs},
+    {"worker.max_memory_bytes", slot<&Config::worker, &WorkerConfig::max_memory_bytes>, 0,
+     kMostStateMemory, " that is 0, or at least 1048576", is_worker_memory},
     {"worker.start_timeout", slot<&Config::worker, &WorkerConfig::start_timeout>, 1, kMostMs},
     {"worker.cancel_grace", slot<&Config::worker, &WorkerConfig::cancel_grace>, 1, kMostMs},
 });

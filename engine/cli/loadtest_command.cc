@@ -126,6 +126,12 @@ void add_operation(CLI::App& command, loadtest::Options& o) {
                   "SIGKILL a random worker every SECONDS, once all are ready again")
       ->type_name("SECONDS")
       ->group(group);
+  command
+      .add_option("--churn", o.churn_seconds,
+                  "Every SECONDS resize the pool, drain or evacuate a worker, move a session, or "
+                  "even out the warm ones; workers are also recycled by their requests")
+      ->type_name("SECONDS")
+      ->group(group);
 }
 
 void add_pool(CLI::App& command, loadtest::Options& o) {

@@ -32,6 +32,16 @@ struct SessionTerms {
   std::chrono::system_clock::time_point created{};
 };
 
+// What a kMove asks for, and what came of it. It moves nothing where the session is not (or no
+// longer) as it asks.
+struct Move {
+  std::uint32_t to = 0;
+  session::WarmAt from{};  // epoch 0: wherever it is warm
+  // Set when it ends:
+  bool has_moved = false;
+  std::optional<std::uint32_t> was_at{};  // where it was warm before
+};
+
 enum class CallKind : std::uint8_t {
   kExecute,  // a command, executed by a worker
   // These take their turns in the session's queue and are executed by the engine.
@@ -40,6 +50,7 @@ enum class CallKind : std::uint8_t {
   kVisit,         // finds out whether there is such a session, and makes it durable if it should be
   kReadFields,    // `keys`, or all; the engine lends it the session, and its owner reads
   kUpdateFields,  // `update`, if the version is `if_version`
+  kMove,          // brings the fields to a worker (`move`); no use of the session, and not counted
 };
 
 // Kinds of Timer that dispatch arms.
@@ -64,6 +75,7 @@ struct Call : session::QueueEntry {
   bool all_keys = false;
   session::Delta* update = nullptr;
   std::optional<std::uint64_t> if_version;
+  Move move;                     // kMove
   worker::PayloadRef long_args;  // set where the arguments are too long to travel inline
 
   // ---- the dispatcher's, from arrival to end ----

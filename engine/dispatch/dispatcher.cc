@@ -32,6 +32,11 @@ constexpr milliseconds kExpiryTick{100};  // a round is 7 minutes, the default t
 
 Call& head_of(session::Session& session) { return static_cast<Call&>(session.queue.front()); }
 
+// Whether it lets the session live on.
+bool is_use(const Call& call) {
+  return call.kind != CallKind::kVisit && call.kind != CallKind::kMove;
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
@@ -49,10 +54,8 @@ Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
       pool_size_(limits.pool_size != 0 ? limits.pool_size
                                        : static_cast<std::uint32_t>(worker_names.size())),
       capacity_(limits.max_in_flight) {
-  workers_.reserve(worker_names.size());
-  for (std::uint32_t i = 0; i < worker_names.size(); ++i) {
-    workers_.push_back(std::make_unique<WorkerSlot>(i, limits.max_in_flight + limits.pipeline - 1));
-  }
+  const auto names = static_cast<std::uint32_t>(worker_names.size());
+  open_places(limits.first_places == 0 ? names : limits.first_places);
 }
 
 // ---- admission ----
@@ -68,7 +71,7 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
     forget_if_unused(session);
     return true;
   }
-  if (call.kind != CallKind::kVisit) session.used = now;
+  if (is_use(call)) session.used = now;
   session.was_used = true;
   if (!session.expiry.armed()) watch_expiry(session, now);
   session.queue.push_back(call);
@@ -199,6 +202,10 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
       end(take_head(session), tl::unexpected(errors::stopping()), now);
       continue;
     }
+    if (call.kind == CallKind::kMove) {
+      if (!move(session, call, now)) return;
+      continue;
+    }
     if (session.tier != session::Tier::kShared || call.kind != CallKind::kExecute) {
       if (!serve(session, call, now)) return;
       continue;
@@ -318,14 +325,9 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   wheel_.disarm(call.timer);
   call.request_id = 0;
   call.errand = nullptr;
-  if (call.kind != CallKind::kVisit) call.session->used = now;
-  const auto elapsed = duration_cast<nanoseconds>(now - call.arrived);
-  ports_.metrics.calls_ended.add(1);
-  ports_.metrics.response_time.record(elapsed.count());
-  if (!result) {
-    result.error().attempts = call.attempts;
-    ports_.metrics.errors_of(result.error().category).add(1);
-  }
+  if (is_use(call)) call.session->used = now;
+  if (!result) result.error().attempts = call.attempts;
+  if (call.kind != CallKind::kMove) count(call, result, now);
   journal_.note(EventKind::kCallEnded, now, call,
                 result ? std::string_view("ok") : result.error().code);
   call.result.emplace(std::move(result));
@@ -335,6 +337,13 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
 // How long whoever comes to wait for a slot now will wait for it.
 nanoseconds Dispatcher::slot_wait() const noexcept {
   return service_time() * waiting_.size() / std::max(1U, ready_ * limits_.max_in_flight);
+}
+
+void Dispatcher::count(const Call& call, const Result<Answer>& result, TimePoint now) {
+  const auto elapsed = duration_cast<nanoseconds>(now - call.arrived);
+  ports_.metrics.calls_ended.add(1);
+  ports_.metrics.response_time.record(elapsed.count());
+  if (!result) ports_.metrics.errors_of(result.error().category).add(1);
 }
 
 // For retry_after: how long what waits now will take.

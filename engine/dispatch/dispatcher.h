@@ -64,6 +64,8 @@ struct Limits {
   std::chrono::milliseconds longest_wait_for_warm{50};
   std::chrono::milliseconds session_ttl{0};     // of one that a call makes; 0: it does not expire
   Durability durability = Durability::kMemory;  // likewise
+  std::uint32_t first_places = 0;  // places that are open from the start; 0: one for each name
+  std::uint64_t max_requests = 0;  // the fleet is told when a worker has answered so many; 0: never
 };
 
 // What the dispatcher works on and tells things to. All outlive it.
@@ -85,7 +87,7 @@ enum class Loss : std::uint8_t {
 
 class Dispatcher {
  public:
-  // `worker_names` names one worker a slot and outlives *this.
+  // `worker_names` names one worker a place, also where none is open yet, and outlives *this.
   Dispatcher(const Limits& limits, const Ports& ports, std::span<const std::string> worker_names,
              std::uint64_t seed, TimePoint start);
   Dispatcher(const Dispatcher&) = delete;
@@ -116,6 +118,29 @@ class Dispatcher {
   void worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now);
   // Why the last worker that could not start did not.
   void start_failed(std::string_view last_words) { last_words_ = last_words; }
+
+  // ---- orders of the fleet (dispatcher_fleet.cc) ----
+  // Makes room for workers in the first `count` places. REQUIRES: they have names.
+  void open_places(std::uint32_t count);
+  // The place's next worker takes work when it is ready.
+  void prepare_place(std::uint32_t worker);
+  // No new attempts for the worker; the listener is told when none is left.
+  void drain(std::uint32_t worker, TimePoint now);
+  // The same, and for a worker that is not ready yet; its end is no loss. true: it was told nothing
+  // yet, and is to be sent `drain`.
+  bool withdraw(std::uint32_t worker, TimePoint now);
+  // A ready worker takes no work until it is asked to.
+  void set_resting(std::uint32_t worker, bool rests, TimePoint now);
+  // Tells the listener once, when a session waits and no worker has room.
+  void watch_waiting() noexcept { watches_waiting_ = true; }
+  // Where a session that leaves a worker had best go: to one without work, which has the fewest
+  // warm sessions, less than `below`. Nothing: none is free now.
+  [[nodiscard]] std::optional<std::uint32_t> pick_target(std::uint32_t leaves,
+                                                         std::uint64_t below) const noexcept;
+  [[nodiscard]] bool is_warm_at(const session::Session& session,
+                                const session::WarmAt& at) const noexcept {
+    return session.warm == at && at.epoch != 0;
+  }
 
   // ---- events of the durable store ----
   // What came of an errand; of an unknown one, this is told twice.
@@ -150,6 +175,9 @@ class Dispatcher {
   // ---- what it is like now ----
   [[nodiscard]] std::uint32_t waiting_calls() const noexcept { return waiting_calls_; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] std::uint32_t waiting_sessions() const noexcept {
+    return static_cast<std::uint32_t>(waiting_.size());
+  }
   [[nodiscard]] std::uint32_t workers() const noexcept {
     return static_cast<std::uint32_t>(workers_.size());
   }
@@ -203,10 +231,15 @@ class Dispatcher {
   [[nodiscard]] bool is_warm(const session::Session& session, std::uint32_t worker) const noexcept;
   void set_warm(session::Session& session, session::WarmAt warm) noexcept;
 
+  // -- moves (dispatcher_moves.cc) --
+  [[nodiscard]] bool move(session::Session& session, Call& call, TimePoint now);
+  void moved(session::Session& session, Call& call, const session::WarmAt& warm, TimePoint now);
+
   // -- slots --
   [[nodiscard]] bool has_room(const WorkerSlot& worker) const noexcept;
   void note_room(const WorkerSlot& worker) noexcept;
   void set_state(WorkerSlot& worker, WorkerState state) noexcept;
+  void stop_serving(WorkerSlot& slot, WorkerState state, TimePoint now);
   void note_grant(const session::Session& session, const Call& call, std::uint32_t worker,
                   TimePoint now) noexcept;
   Granted grant(session::Session& session, std::uint32_t worker, TimePoint now);
@@ -269,6 +302,7 @@ class Dispatcher {
   void wait_again(Attempt& attempt, TimePoint now);
   void give_up(Call& call, Error error, TimePoint now);
   void end(Call& call, Result<Answer> result, TimePoint now);
+  void count(const Call& call, const Result<Answer>& result, TimePoint now);
   void call_timer_fired(Call& call, TimePoint now);
   void grace_fired(Attempt& attempt, TimePoint now);
   void kill(WorkerSlot& worker, std::string_view why, TimePoint now);
@@ -308,6 +342,7 @@ class Dispatcher {
   std::uint32_t capacity_;          // of each worker, follows service_ns_
   TimePoint earliest_armed_ = TimePoint::max();
   bool stopping_ = false;
+  bool watches_waiting_ = false;
   std::string last_words_;
 };
 

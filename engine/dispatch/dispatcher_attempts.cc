@@ -29,6 +29,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   attempt.session = call.session;
   attempt.call_id = call.id;
   attempt.number = call.attempts + 1;
+  attempt.moves = call.kind == CallKind::kMove;
   const Sent sent = send(attempt, call, !is_warm(session, worker));
   if (sent == Sent::kFull) {
     slot.close(attempt);
@@ -73,7 +74,7 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
                                                                   .lm_version = lm_version_});
   if (sent != Sent::kSent) return sent;
   attempt.order = ++workers_[attempt.worker]->sent;
-  if (attempt.hydrated) ports_.metrics.hydrations.add(1);
+  if (attempt.hydrated && !attempt.moves) ports_.metrics.hydrations.add(1);
   return sent;
 }
 
@@ -91,8 +92,9 @@ void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoi
   slot.sent = 0;
   slot.recalled_to = 0;
   slot.stuck_since = {};
-  set_state(slot, WorkerState::kReady);
+  set_state(slot, slot.is_retired ? WorkerState::kDraining : WorkerState::kReady);
   journal_.note(EventKind::kWorkerReady, now, slot);
+  ports_.listener.fleet_due();
   if (!waiting_.empty()) ports_.listener.hand_off_due();
 }
 
@@ -110,11 +112,13 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     return true;
   }
   const session::SessionRef session = attempt->session;
-  session->used = now;  // also where its call has ended
+  if (!attempt->moves) session->used = now;  // also where its call has ended
   if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
     if (send_state(*attempt, now)) return true;
+  } else if (attempt->moves) {
+    settle(*attempt, outcome, now);
   } else {
-    ++slot.served;
+    if (++slot.served == limits_.max_requests) ports_.listener.fleet_due();
     slot.busy += std::chrono::nanoseconds(outcome.service_ns);
     if (outcome.status != OutcomeStatus::kCancelled && outcome.status != OutcomeStatus::kRecalled) {
       learn_service_time(outcome.service_ns);
@@ -133,6 +137,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     kill(slot, "it did not react to a cancel", now);
   }
   if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
+  if (slot.state == WorkerState::kDraining && slot.in_flight() == 0) ports_.listener.fleet_due();
   return true;
 }
 
@@ -140,6 +145,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
 bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
                              TimePoint now) const noexcept {
   if (attempt.number != outcome.attempt) return false;
+  if (attempt.moves && !outcome.delta.empty()) return false;
   if (attempt.recalled) return outcome.status == OutcomeStatus::kRecalled;
   if (outcome.status == OutcomeStatus::kRecalled) {
     return attempt.order <= workers_[attempt.worker]->recalled_to;
@@ -193,7 +199,7 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   if (attempt.call == nullptr) {
     // Fenced: its call has ended, so whatever it changed has not happened.
     set_warm(session, {});
-    ports_.metrics.late_answers.add(1);
+    if (!attempt.moves) ports_.metrics.late_answers.add(1);
     journal_.note(EventKind::kAttemptEnded, now, attempt, "discarded");
     return;
   }
@@ -217,10 +223,11 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
   session.queue.pop_front();
   call.request_id = 0;
   const bool keeps = !outcome.not_kept;
+  const session::WarmAt here{.worker = attempt.worker, .epoch = attempt.epoch};
+  if (attempt.moves) return moved(session, call, keeps ? here : session.warm, now);
   Change change{.result = std::move(outcome.result),
                 .state_id = attempt.request_id,
-                .warm = keeps ? session::WarmAt{.worker = attempt.worker, .epoch = attempt.epoch}
-                              : session::WarmAt{}};
+                .warm = keeps ? here : session::WarmAt{}};
   if (session.anonymous()) return answer(session, call, std::move(change.result), {}, now);
   change.delta = &outcome.delta;
   change.bytes = outcome.bytes;
@@ -231,7 +238,7 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
 void Dispatcher::answer(session::Session& session, Call& call, std::vector<std::uint8_t> result,
                         const session::WarmAt& warm, TimePoint now) {
   set_warm(session, warm);
-  ++session.operations;
+  if (call.kind != CallKind::kMove) ++session.operations;
   if (!call.idempotency_key.empty() && !session.anonymous()) {
     remember(session, {.key = std::string(call.idempotency_key),
                        .asked = call.asked,
@@ -277,7 +284,7 @@ void Dispatcher::wait_again(Attempt& attempt, TimePoint now) {
 
 void Dispatcher::doom(std::uint32_t worker, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
-  if (slot.state != WorkerState::kReady) return;
+  if (!slot.is_up()) return;
   set_state(slot, WorkerState::kDoomed);
   release_expecting(worker, now);
 }
@@ -285,11 +292,13 @@ void Dispatcher::doom(std::uint32_t worker, TimePoint now) {
 void Dispatcher::hung_up(std::uint32_t worker, TimePoint now) {
   count_loss(*workers_[worker]);
   doom(worker, now);
+  ports_.listener.fleet_due();
 }
 
 // Once: from then on it is not ready.
 void Dispatcher::count_loss(const WorkerSlot& worker) {
-  if (worker.state == WorkerState::kReady && !stopping_) ports_.metrics.workers_lost.add(1);
+  const bool asked = worker.is_retired || stopping_;
+  if (worker.is_up() && !asked) ports_.metrics.workers_lost.add(1);
 }
 
 void Dispatcher::kill(WorkerSlot& worker, std::string_view why, TimePoint now) {
@@ -302,13 +311,14 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   count_loss(slot);
   set_state(slot, WorkerState::kAbsent);
   release_expecting(worker, now);
+  ports_.listener.fleet_due();
   journal_.note(EventKind::kWorkerLost, now, slot, how);
   wheel_.disarm(slot.ring_watch);
   slot.close_recalled();
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;
-    session->used = now;
+    if (!attempt.moves) session->used = now;
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
     Call* call = attempt.call;
     if (call != nullptr && may_repeat(*call, now)) {
@@ -326,6 +336,7 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
     if (session->phase == session::Phase::kRunning) offer(*session, now);
   });
   slot.epoch = 0;
+  slot.warm_sessions = 0;
 }
 
 void Dispatcher::learn_service_time(std::int64_t service_ns) noexcept {

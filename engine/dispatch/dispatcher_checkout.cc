@@ -8,8 +8,8 @@
 //
 // Nobody expects a worker while others wait for any: these have the older claim.
 #include <algorithm>
-#include <cassert>
 #include <limits>
+#include <utility>
 
 #include "engine/dispatch/dispatcher.h"
 
@@ -94,7 +94,11 @@ void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
     waiting_.push_back(session);
   }
   arm_wait(call, now);
-  if (seating_.any()) ports_.listener.hand_off_due();
+  if (seating_.any()) {
+    ports_.listener.hand_off_due();
+  } else if (std::exchange(watches_waiting_, false)) {
+    ports_.listener.fleet_due();
+  }
 }
 
 void Dispatcher::expect(session::Session& session, std::uint32_t worker, TimePoint now) {
@@ -215,6 +219,7 @@ void Dispatcher::set_state(WorkerSlot& worker, WorkerState state) noexcept {
 
 void Dispatcher::note_grant(const session::Session& session, const Call& call, std::uint32_t worker,
                             TimePoint now) noexcept {
+  if (call.kind == CallKind::kMove) return;
   telemetry::Metrics& metrics = ports_.metrics;
   metrics.attempts.add(1);
   if (call.attempts == 1) metrics.queue_time.record((now - call.arrived).count());

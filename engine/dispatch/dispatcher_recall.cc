@@ -12,6 +12,7 @@
 #include <chrono>
 
 #include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/errors.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -61,6 +62,10 @@ void Dispatcher::take_back(Attempt& attempt, TimePoint now) {
   Call* call = attempt.call;
   if (call == nullptr) return;
   --call->attempts;
+  if (attempt.moves) {  // it never waits for its worker
+    attempt.session->queue.pop_front();
+    return end(*call, tl::unexpected(errors::worker_busy(names_[attempt.worker])), now);
+  }
   if (!stopping_) return wait_again(attempt, now);
   attempt.call = nullptr;
   call->request_id = 0;

@@ -34,6 +34,7 @@ bool Dispatcher::serve(session::Session& session, Call& call, TimePoint now) {
   }
   switch (call.kind) {
     case CallKind::kExecute:
+    case CallKind::kMove:
       assert(false);
       break;
     case CallKind::kEndSession:

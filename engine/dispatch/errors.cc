@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "dspool/config.h"
 #include "dspool/session_id.h"
 
 namespace dspool::dispatch::errors {
@@ -255,6 +256,62 @@ Error stopping() {
   return {.category = ErrorCategory::kResourceError,
           .code = "stopping",
           .message = "the engine is stopping: send the call to another one"};
+}
+
+Error worker_busy(std::string_view worker) {
+  return {
+      .category = ErrorCategory::kResourceError,
+      .code = "worker_busy",
+      .message = fmt::format("{} had no free slot for the session to move to: it stays where it "
+                             "was; ask again later",
+                             worker),
+      .retryable = true,
+      .worker = std::string(worker)};
+}
+
+Error unknown_worker(std::string_view worker) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "unknown_worker",
+          .message = fmt::format("there is no worker '{}': health_check names those that there are",
+                                 worker),
+          .worker = std::string(worker)};
+}
+
+Error worker_not_ready(std::string_view worker) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "worker_not_ready",
+          .message = fmt::format(
+              "{} is starting or leaving: wait until it is ready, or name another", worker),
+          .retryable = true,
+          .worker = std::string(worker)};
+}
+
+Error last_worker(std::string_view worker) {
+  return {
+      .category = ErrorCategory::kResourceError,
+      .code = "last_worker",
+      .message = fmt::format("{} is the last worker that is ready: start another one by resize, "
+                             "or have it replaced by evacuate_worker",
+                             worker),
+      .retryable = true,
+      .worker = std::string(worker)};
+}
+
+Error invalid_pool_size(std::uint32_t asked) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "invalid_pool_size",
+          .message = fmt::format("a pool cannot have {} workers: ask for 1 to {}", asked,
+                                 Config::kMostWorkers)};
+}
+
+Error unfinished(std::string_view what, Milliseconds patience) {
+  return {
+      .category = ErrorCategory::kTimeout,
+      .code = "unfinished",
+      .message = fmt::format("the {} was not done within {} ms, and goes on: wait longer, or see "
+                             "by health_check which worker is still at work",
+                             what, patience.count()),
+      .retryable = true};
 }
 
 Error would_deadlock() {

@@ -44,6 +44,13 @@ Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
 Error deadline_exceeded(Milliseconds timeout, bool sent);
 Error cancelled(bool sent);
 Error stopping();
+Error worker_busy(std::string_view worker);
+// Of what is asked of the fleet.
+Error unknown_worker(std::string_view worker);
+Error worker_not_ready(std::string_view worker);
+Error last_worker(std::string_view worker);
+Error invalid_pool_size(std::uint32_t asked);
+Error unfinished(std::string_view what, Milliseconds patience);
 Error would_deadlock();
 Error worker_lost(std::string_view worker, std::string_view how);
 Error channel_violation(std::string_view worker, std::string_view what);

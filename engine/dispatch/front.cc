@@ -6,6 +6,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -265,6 +266,39 @@ Result<void> Front::end_session(std::string_view id, const CallOptions& options)
   auto ended = run(call, id);
   if (!ended) return tl::unexpected(std::move(ended.error()));
   return {};
+}
+
+Result<bool> Front::migrate_session(std::string_view id, std::uint32_t worker,
+                                    std::chrono::milliseconds patience,
+                                    std::optional<std::uint32_t>& from) {
+  constexpr std::chrono::milliseconds kRetry{2};
+  std::optional<Error> busy;
+  if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
+  const Value no_args;
+  const TimePoint deadline =
+      Gate::now() + std::min<std::chrono::milliseconds>(patience, kLongestTimeout);
+  BlockingCall first_visit;  // which brings it back from the durable store
+  if (auto found = visit(first_visit, id); !found) return tl::unexpected(std::move(found.error()));
+  for (;;) {
+    BlockingCall call;
+    prepare(call, {}, {.create_session = false});
+    call.kind = CallKind::kMove;
+    call.args = &no_args;
+    call.deadline = deadline;
+    call.move.to = worker;
+    auto ended = run(call, id);
+    if (ended) {
+      from = call.move.was_at;
+      return call.move.has_moved;
+    }
+    const bool is_late = ended.error().category == ErrorCategory::kTimeout;
+    if (is_late && busy) return tl::unexpected(*std::move(busy));
+    if (ended.error().code == "worker_busy") busy = ended.error();
+    const bool may_try_again =
+        ended.error().code == "worker_busy" && Gate::now() + kRetry < deadline;
+    if (!may_try_again) return tl::unexpected(std::move(ended.error()));
+    std::this_thread::sleep_for(kRetry);
+  }
 }
 
 // ---- the way of a call ----

@@ -42,6 +42,12 @@ class Front {
   Result<SessionInfo> create_session(std::string_view id, const SessionOptions& options);
   Result<void> touch_session(std::string_view id);
   Result<SessionInfo> get_session(std::string_view id);
+  // Brings the session to the worker in this place; `from` becomes where it was warm. false: it was
+  // warm there already, or has no fields to bring. Errors: resource_error / "worker_busy" where
+  // that had no free slot up to the deadline; as get_session.
+  Result<bool> migrate_session(std::string_view id, std::uint32_t worker,
+                               std::chrono::milliseconds patience,
+                               std::optional<std::uint32_t>& from);
   Result<void> end_session(std::string_view id, const CallOptions& options);
   Result<std::vector<std::string>> list_sessions(std::string_view after, std::size_t limit,
                                                  std::string_view prefix) const;

@@ -166,7 +166,8 @@ void Gate::ended(Call& call) {
         static_cast<std::uint32_t>(static_cast<SubmittedCall&>(owned).public_id & kPublicIndexMask);
     submitted_[index] = nullptr;
     free_submitted_.push_back(index);
-  } else if (std::exchange(static_cast<BlockingCall&>(owned).is_in_crowd, false)) {
+  } else if (owned.owner == OwnedCall::Owner::kBlocked &&
+             std::exchange(static_cast<BlockingCall&>(owned).is_in_crowd, false)) {
     --crowd_;
   }
   tell_later(call);
@@ -218,6 +219,7 @@ void Gate::carry_out(Effects& effects) {
   if (effects.hand_off) arena_.enqueue([this] { hand_off(); });
   if (effects.make_room) arena_.enqueue([this] { make_room(); });
   if (effects.wake_reactor) parts_.reactor.wake();
+  if (effects.wake_steward) parts_.steward.wake();
   for (Call* call = effects.first_told; call != nullptr;) {
     Call* next = call->next_told;  // the call may be gone once its owner was told
     tell(static_cast<OwnedCall&>(*call));
@@ -231,6 +233,10 @@ void Gate::tell(OwnedCall& call) {
     done.store(1, std::memory_order_release);
     done.notify_one();
     return;
+  }
+  if (call.owner == OwnedCall::Owner::kMoved) {
+    auto& move = static_cast<MoveCall&>(call);
+    return move.sink->has_ended(move);
   }
   auto* submitted = &static_cast<SubmittedCall&>(call);
   if (executor_) {
@@ -340,6 +346,7 @@ void Gate::condemn(worker::Link& link) {
 
 void Gate::open(std::shared_ptr<worker::Link> link) {
   const std::lock_guard lock(mutex_);
+  dispatcher_.open_places(link->slot() + 1);
   links_[link->slot()] = std::move(link);
 }
 
@@ -376,12 +383,23 @@ std::vector<std::shared_ptr<worker::Link>> Gate::links() const {
   return links_;
 }
 
+bool Gate::withdraw(std::uint32_t worker) {
+  bool told = false;
+  step([&](Dispatcher& dispatcher, TimePoint now) {
+    if (!dispatcher.withdraw(worker, now)) return;
+    const auto& link = links_[worker];
+    told = link->send_signal(wire::MessageType::drain);
+    ring_later(link);
+  });
+  return told;
+}
+
 std::vector<std::shared_ptr<worker::Link>> Gate::signal_all(wire::MessageType type,
                                                             std::uint64_t id) {
   std::vector<std::shared_ptr<worker::Link>> signalled;
   step([&](Dispatcher& dispatcher, TimePoint) {
     for (const auto& link : links_) {
-      if (!link || dispatcher.worker(link->slot()).state != WorkerState::kReady) continue;
+      if (!link || !dispatcher.worker(link->slot()).is_up()) continue;
       if (!link->send_signal(type, id)) continue;
       ring_later(link);
       signalled.push_back(link);
@@ -424,9 +442,9 @@ void Gate::sweep_on() {
 
 void Gate::listen_to_hearts() {
   step([&](Dispatcher& dispatcher, TimePoint now) {
-    for (std::uint32_t i = 0; i < links_.size(); ++i) {
+    for (std::uint32_t i = 0; i < dispatcher.workers(); ++i) {
       const WorkerSlot& slot = dispatcher.worker(i);
-      if (!links_[i] || slot.state != WorkerState::kReady) continue;
+      if (!links_[i] || !slot.is_up()) continue;
       worker::Link& link = *links_[i];
       const std::uint64_t heartbeat = link.channel().heartbeat();
       const bool silent = slot.in_flight() == 0 && heartbeat == link.last_heartbeat;

@@ -28,7 +28,7 @@ namespace dspool::dispatch {
 
 // A call with somebody to tell: a thread that blocks, or a completion.
 struct OwnedCall : Call {
-  enum class Owner : std::uint8_t { kBlocked, kSubmitted };
+  enum class Owner : std::uint8_t { kBlocked, kSubmitted, kMoved };
   explicit OwnedCall(Owner who) noexcept : owner(who) {}
 
   Owner owner;
@@ -57,6 +57,26 @@ struct SubmittedCall : OwnedCall {
   std::uint64_t public_id = 0;
 };
 
+class MoveSink;
+
+// Brings a session to a worker for nobody's sake. Its sink's when it has ended.
+struct MoveCall : OwnedCall {
+  explicit MoveCall(MoveSink& told) noexcept : OwnedCall(Owner::kMoved), sink(&told) {}
+
+  MoveSink* sink;
+};
+
+class MoveSink {
+ public:
+  MoveSink() = default;
+  MoveSink(const MoveSink&) = delete;
+  MoveSink& operator=(const MoveSink&) = delete;
+  virtual ~MoveSink() = default;
+
+  // Outside of all steps, on any thread.
+  virtual void has_ended(MoveCall& call) = 0;
+};
+
 class Gate final : private Transport, private CallListener {
  public:
   using Clock = std::chrono::steady_clock;
@@ -71,6 +91,7 @@ class Gate final : private Transport, private CallListener {
     telemetry::EventHistory& history;
     worker::Supervisor& supervisor;
     Waker& reactor;
+    Waker& steward;
   };
 
   // Without an executor, completions run on the reactor.
@@ -142,7 +163,9 @@ class Gate final : private Transport, private CallListener {
 
   // What is open, one a slot; null: none.
   [[nodiscard]] std::vector<std::shared_ptr<worker::Link>> links() const;
-  // Sends a record without a body to every ready worker; those that were sent it.
+  // Asks the worker to finish what it has and to end; false: it cannot be told, it is to be killed.
+  bool withdraw(std::uint32_t worker);
+  // Sends a record without a body to every worker that is up; those that were sent it.
   std::vector<std::shared_ptr<worker::Link>> signal_all(wire::MessageType type, std::uint64_t id);
 
   // ---- the reactor ----
@@ -173,6 +196,7 @@ class Gate final : private Transport, private CallListener {
     bool hand_off = false;
     bool make_room = false;
     bool wake_reactor = false;
+    bool wake_steward = false;
   };
 
   Sent send(std::uint32_t worker, const Request& request) override;
@@ -184,6 +208,7 @@ class Gate final : private Transport, private CallListener {
   void turn_came(Call& call) override;
   void hand_off_due() override;
   void room_due() override;
+  void fleet_due() override { effects_->wake_steward = true; }
 
   [[nodiscard]] bool crowded() const noexcept;
   void tell_later(Call& call) noexcept;

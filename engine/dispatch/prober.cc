@@ -29,9 +29,11 @@ WorkerStatus status_of(const WorkerSlot& slot, bool has_process, bool ponged) {
   switch (slot.state) {
     case WorkerState::kAbsent:
       return has_process ? WorkerStatus::kStarting : WorkerStatus::kDead;
+    case WorkerState::kDraining:
     case WorkerState::kDoomed:
       return WorkerStatus::kDraining;
     case WorkerState::kReady:
+    case WorkerState::kResting:
       break;
   }
   if (slot.in_flight() != 0) return WorkerStatus::kBusy;
@@ -53,31 +55,33 @@ Health Prober::probe(std::chrono::milliseconds patience) {
 
   Health health;
   const auto links = gate_.links();
-  gate_.step([&](const Dispatcher& dispatcher, TimePoint) {
-    for (std::uint32_t i = 0; i < names_.size(); ++i) {
+  gate_.ask([&](const Dispatcher& dispatcher, TimePoint) {
+    for (std::uint32_t i = 0; i < dispatcher.workers(); ++i) {
       const WorkerSlot& slot = dispatcher.worker(i);
       const WorkerStatus status = status_of(slot, links[i] != nullptr, pongs[i] > 0 || !can_ask);
-      // A place for an overflow worker without one is not part of the picture.
-      if (i >= pool_size_ && status == WorkerStatus::kDead) continue;
+      // A place that no worker is wanted in is not part of the picture.
+      if (status == WorkerStatus::kDead && (i >= pool_size_ || slot.is_retired)) continue;
       health.workers.push_back({.worker = names_[i],
                                 .pid = links[i] ? links[i]->pid : 0,
                                 .epoch = slot.epoch,
                                 .status = status,
                                 .in_flight = slot.in_flight(),
                                 .served = slot.served,
+                                .warm_sessions = slot.warm_sessions,
                                 .pong_ms = pongs[i]});
     }
   });
 
   std::uint32_t serving = 0;
-  for (const WorkerHealth& worker : std::span(health.workers).first(pool_size_)) {
+  for (const WorkerHealth& worker : health.workers) {
     if (worker.status == WorkerStatus::kIdle || worker.status == WorkerStatus::kBusy) {
       ++serving;
     } else {
       health.reasons.push_back(fmt::format("{} is {}", worker.worker, to_string(worker.status)));
     }
   }
-  health.status = serving == pool_size_ ? HealthStatus::kHealthy
+  if (serving >= pool_size_) health.reasons.clear();  // others serve in their stead
+  health.status = serving >= pool_size_ ? HealthStatus::kHealthy
                   : serving > 0         ? HealthStatus::kDegraded
                                         : HealthStatus::kUnhealthy;
   return health;

@@ -16,9 +16,9 @@ namespace dspool::dispatch {
 
 class Prober {
  public:
-  // `worker_names` outlives *this.
+  // `worker_names` and `pool_size`, how many are to be ready, outlive *this.
   Prober(Gate& gate, const Waker& reactor, std::span<const std::string> worker_names,
-         std::uint32_t pool_size)
+         const std::atomic<std::uint32_t>& pool_size)
       : gate_(gate), reactor_(reactor), names_(worker_names), pool_size_(pool_size) {}
 
   // Blocks up to `patience`. Fills everything but the statistics. On the reactor, which reads the
@@ -29,7 +29,7 @@ class Prober {
   Gate& gate_;
   const Waker& reactor_;
   std::span<const std::string> names_;
-  std::uint32_t pool_size_;
+  const std::atomic<std::uint32_t>& pool_size_;
   std::atomic<std::uint64_t> pings_{0};
 };
 

@@ -36,7 +36,7 @@ Stats Statistics::collect() const {
     const auto queue_time = metrics_.queue_time.snapshot();
     const auto response_time = metrics_.response_time.snapshot();
     Stats stats{
-        .pool_size = pool_size_,
+        .pool_size = pool_size_.load(),
         .active_sessions = sessions_.size(),
         .total_requests = metrics_.calls_ended.value(),
         .total_errors = metrics_.total_errors(),
@@ -53,6 +53,8 @@ Stats Statistics::collect() const {
         .refused_overloaded = metrics_.refused_for(Refusal::kOverloaded).value(),
         .refused_checkout_timeout = metrics_.refused_for(Refusal::kCheckoutTimeout).value(),
         .worker_restarts = metrics_.worker_restarts.value(),
+        .workers_recycled = metrics_.workers_recycled.value(),
+        .migrations = metrics_.migrations.value(),
         .workers_lost = metrics_.workers_lost.value(),
         .late_answers = metrics_.late_answers.value(),
         .recalls = metrics_.recalls.value(),
@@ -79,9 +81,10 @@ Stats Statistics::collect() const {
       stats.attempts_in_flight = dispatcher.in_flight();
       for (std::uint32_t i = 0; i < dispatcher.workers(); ++i) {
         const WorkerSlot& worker = dispatcher.worker(i);
+        if (worker.state == WorkerState::kResting) ++stats.spare_workers;
         if (worker.state != WorkerState::kReady) continue;
         stats.loads.push_back(load_of(worker, now));
-        if (i >= pool_size_) {
+        if (stats.active_workers == stats.pool_size) {
           ++stats.overflow_workers;
           continue;
         }

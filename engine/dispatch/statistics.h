@@ -1,6 +1,7 @@
 // The counters as an operator reads them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -16,7 +17,7 @@ class Statistics {
  public:
   // All arguments outlive *this.
   Statistics(Gate& gate, const session::SessionTable& sessions, telemetry::Metrics& metrics,
-             std::span<const std::string> worker_names, std::uint32_t pool_size,
+             std::span<const std::string> worker_names, const std::atomic<std::uint32_t>& pool_size,
              std::uint32_t max_in_flight, TimePoint started)
       : gate_(gate),
         sessions_(sessions),
@@ -36,7 +37,7 @@ class Statistics {
   const session::SessionTable& sessions_;
   telemetry::Metrics& metrics_;
   std::span<const std::string> names_;
-  std::uint32_t pool_size_;
+  const std::atomic<std::uint32_t>& pool_size_;
   std::uint32_t max_in_flight_;
   TimePoint started_;
 };

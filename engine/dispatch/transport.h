@@ -52,6 +52,9 @@ class CallListener {
   virtual void hand_off_due() = 0;
   // Little room is left in the state segment: `Dispatcher::make_room` is due.
   virtual void room_due() = 0;
+  // A worker has come or gone, is empty after it was drained, has answered enough, or a session
+  // waits (`Dispatcher::watch_waiting`): whoever keeps the fleet should look.
+  virtual void fleet_due() {}
 };
 
 }  // namespace dspool::dispatch

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/dispatch/call.h"
@@ -33,6 +34,7 @@ struct Attempt {
   bool hydrated = false;     // it was sent the session's fields
   bool had_begun = false;    // when `grace` was armed last
   bool recalled = false;
+  bool moves = false;       // it brings the session to the worker, and executes nothing
   std::uint64_t order = 0;  // the how manyeth request that its worker was sent, as sent last
   worker::Pins pins;
   Timer grace{kAttemptTimer, this};  // armed once the call has ended without it
@@ -41,7 +43,9 @@ struct Attempt {
 enum class WorkerState : std::uint8_t {
   kAbsent,  // no process that has said it is ready
   kReady,
-  kDoomed,  // being killed, or draining: gets nothing more
+  kResting,   // as ready, but gets no work until it is needed
+  kDraining,  // finishes what it has, and gets nothing more
+  kDoomed,    // being killed: gets nothing more
 };
 
 class WorkerSlot {
@@ -55,13 +59,18 @@ class WorkerSlot {
   std::chrono::nanoseconds busy{0};  // that its commands ran for, in this epoch
   TimePoint ready_since{};
   std::uint32_t warm_sessions = 0;  // that have their fields there
-  TimePoint stuck_since{};          // when it was given up for an attempt that does not end; else 0
-  std::uint64_t sent = 0;           // requests in this epoch
-  std::uint64_t recalled_to = 0;    // of these, so many lay there or had begun at the last recall
-  std::uint64_t begun_before = 0;   // when `ring_watch` was armed
+  bool is_retired = false;         // what ends here does so as asked, and what starts is not wanted
+  TimePoint stuck_since{};         // when it was given up for an attempt that does not end; else 0
+  std::uint64_t sent = 0;          // requests in this epoch
+  std::uint64_t recalled_to = 0;   // of these, so many lay there or had begun at the last recall
+  std::uint64_t begun_before = 0;  // when `ring_watch` was armed
   Timer ring_watch{kWorkerTimer, this};  // armed while requests may lie behind others
 
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  // Whether it can be told something, and answers.
+  [[nodiscard]] bool is_up() const noexcept {
+    return state != WorkerState::kAbsent && state != WorkerState::kDoomed;
+  }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
   // Of these, attempts that were recalled.
   [[nodiscard]] std::uint32_t recalled() const noexcept { return recalled_; }
@@ -88,6 +97,12 @@ class WorkerSlot {
   [[nodiscard]] bool runs_for_a_call(std::uint32_t max_in_flight) const noexcept;
 
   // Of all attempts that are not over.
+  template <typename F>
+  void for_each_in_flight(F&& visit) const {
+    for (std::uint32_t i = 0; i < capacity_; ++i) {
+      if (attempts_[i].request_id != 0) visit(std::as_const(attempts_[i]));
+    }
+  }
   template <typename F>
   void for_each_in_flight(F&& visit) {
     for (std::uint32_t i = 0; i < capacity_; ++i) {

@@ -90,6 +90,17 @@ class BasicSessionTable {
 
   [[nodiscard]] std::size_t size() const noexcept { return map_.size(); }
 
+  // Those that come after `after` in the order of ids, at most `limit`. No creation waits for more
+  // than that.
+  [[nodiscard]] std::vector<Ref> next(std::string_view after, std::size_t limit) {
+    std::vector<Ref> found;
+    found.reserve(limit);
+    const std::lock_guard lock(changes_);
+    auto at = index_.upper_bound(after);
+    for (; at != index_.end() && found.size() < limit; ++at) found.emplace_back(&*at);
+    return found;
+  }
+
   // Ids in byte order that begin with `prefix`, those after `after`, at most `limit`. No creation
   // waits for more than that.
   [[nodiscard]] std::vector<std::string> list(std::string_view after, std::size_t limit,

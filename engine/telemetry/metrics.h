@@ -48,6 +48,8 @@ struct Metrics {
   Counter violations;
   Counter workers_lost;
   Counter worker_restarts;
+  Counter workers_recycled;
+  Counter migrations;
   std::array<Counter, kSessionEnds> sessions_ended;  // see ended_by()
   Counter sessions_evicted;
   Counter sessions_loaded;
@@ -112,6 +114,9 @@ void Metrics::visit(Visitor&& visitor) const {
   show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
   show({"dspool_workers_lost_total", "Deaths of workers that were not asked for"}, workers_lost);
   show({"dspool_worker_restarts_total", "Workers started in place of another"}, worker_restarts);
+  show({"dspool_workers_recycled_total", "Workers replaced for their requests, age or memory"},
+       workers_recycled);
+  show({"dspool_migrations_total", "Sessions moved from one worker to another"}, migrations);
   for (std::size_t i = 0; i < sessions_ended.size(); ++i) {
     show({"dspool_sessions_ended_total", "Sessions that ended", "end",
           to_string(static_cast<SessionEnd>(i))},

@@ -48,7 +48,6 @@ Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> 
       states_(states),
       log_(log),
       metrics_(metrics),
-      slots_(names.size()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
   if (config_.start_method == StartMethod::kForkServer) {
@@ -65,16 +64,50 @@ Supervisor::~Supervisor() {
 }
 
 Result<void> Supervisor::start(std::uint32_t count, LinkListener& listener) {
-  const std::uint64_t channel_bytes = 2 * config_.ring_bytes + config_.slab_bytes;
-  const auto room = ipc::check_memory_room(channel_bytes * count, ipc::measure_memory_room());
-  if (!room) return tl::unexpected(start_error(room.error()));
+  if (auto room = check_room(count); !room) return room;
   listener_ = &listener;
+  slots_.resize(count);
   for (std::uint32_t slot = 0; slot < count; ++slot) {
     slots_[slot].wanted = true;
     slots_[slot].start_at = Clock::now();
   }
   thread_ = std::thread([this] { run(); });
   return {};
+}
+
+Result<void> Supervisor::check_room(std::uint32_t count) const {
+  const std::uint64_t channel_bytes = 2 * config_.ring_bytes + config_.slab_bytes;
+  const auto room = ipc::check_memory_room(channel_bytes * count, ipc::measure_memory_room());
+  if (!room) return tl::unexpected(start_error(room.error()));
+  return {};
+}
+
+void Supervisor::start_in(std::uint32_t slot) {
+  post([this, slot] {
+    if (stopping_) return;
+    if (slot >= slots_.size()) slots_.resize(slot + 1);
+    Slot& place = slots_[slot];
+    place.wanted = true;
+    place.started_before = false;
+    place.pause = std::chrono::milliseconds(0);
+    if (!place.link) place.start_at = Clock::now();
+  });
+}
+
+void Supervisor::retire(std::uint32_t slot, bool was_told, std::chrono::milliseconds patience) {
+  post([this, slot, was_told, patience] {
+    Slot& place = slots_[slot];
+    place.wanted = false;
+    place.start_at.reset();
+    if (!place.link) return listener_->vacated(slot);
+    count_out(place);
+    if (!was_told) {
+      place.process->kill_group(SIGKILL);
+    } else if (!place.kill_at) {
+      place.kill_at = Clock::now() + patience;
+      place.kill_why = "it was asked to end, and has not";
+    }
+  });
 }
 
 void Supervisor::post(Command command) {
@@ -92,6 +125,8 @@ void Supervisor::ready(std::uint32_t slot, std::uint64_t epoch, std::string_view
     place.was_ready = true;
     log_.info("{} is ready (pid {}, epoch {}, Python {})", names_[slot], place.process->pid(),
               epoch, python);
+    if (!place.wanted) return;
+    place.counts = true;
     const std::lock_guard lock(mutex_);
     ++ready_;
     changed_.notify_all();
@@ -120,8 +155,8 @@ void Supervisor::kill(std::uint32_t slot, std::uint64_t epoch, std::string_view 
 
 void Supervisor::abort(std::uint32_t slot, std::uint64_t epoch, std::string_view why) {
   post([this, slot, epoch, why = std::string(why)] {
+    if (!is_current(slot, epoch) || slots_[slot].kill_at) return;
     Slot& place = slots_[slot];
-    if (!is_current(slot, epoch) || place.kill_at) return;
     log_.warning("{} is stuck ({}), and is killed when it has told where", names_[slot], why);
     place.output->become_important();
     place.process->kill(SIGABRT);
@@ -267,7 +302,7 @@ void Supervisor::read_outputs() {
 }
 
 bool Supervisor::is_current(std::uint32_t slot, std::uint64_t epoch) const noexcept {
-  return slots_[slot].link && slots_[slot].link->epoch() == epoch;
+  return slot < slots_.size() && slots_[slot].link && slots_[slot].link->epoch() == epoch;
 }
 
 void Supervisor::spawn(std::uint32_t slot) {
@@ -347,7 +382,12 @@ void Supervisor::hang_up(Slot& place, bool has_served) {
     const std::lock_guard lock(lm_mutex_);
     std::erase(lm_links_, place.link);
   }
-  if (!place.was_ready) return;
+  count_out(place);
+}
+
+// It is not one of those that are ready any more.
+void Supervisor::count_out(Slot& place) {
+  if (!std::exchange(place.counts, false)) return;
   const std::lock_guard lock(mutex_);
   --ready_;
 }
@@ -375,7 +415,7 @@ void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
   place.hung_up = false;
   if (!place.wanted) {
     if (status.signalled || status.code != 0) log_.info("{} ended ({})", names_[slot], how);
-    return;
+    return listener_->vacated(slot);
   }
   if (!place.was_ready) return report_start_failure(slot, std::move(*failure));
   if (has_served) place.pause = std::chrono::milliseconds(0);

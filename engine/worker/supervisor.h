@@ -48,6 +48,8 @@ class LinkListener {
   virtual void opened(std::shared_ptr<Link> link) = 0;
   // A worker could not be started; another try follows.
   virtual void start_failed(const Error& why) = 0;
+  // The process of a place that was retired is gone; there is none in it until it is asked for.
+  virtual void vacated(std::uint32_t slot) = 0;
 };
 
 class Supervisor {
@@ -60,9 +62,20 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
+  // A slot is used from the first time that a worker is asked for there.
   // Starts the thread and the workers of the first `count` slots. `listener` outlives *this.
   // Errors: "channel_no_memory" when there is no room for all their channels.
   Result<void> start(std::uint32_t count, LinkListener& listener);
+
+  // Starts a worker in this slot, and others in its stead until it is retired. REQUIRES: it has a
+  // name.
+  void start_in(std::uint32_t slot);
+  // From here on no worker is started in this slot. The one that is there, if it `was_told` to
+  // drain, has `patience` to end by itself; else it is killed. `LinkListener::vacated` follows.
+  void retire(std::uint32_t slot, bool was_told, std::chrono::milliseconds patience);
+  // Whether there is memory for the channels of `count` more workers. Any thread. Errors:
+  // "channel_no_memory".
+  [[nodiscard]] Result<void> check_room(std::uint32_t count) const;
 
   // ---- what the reactor tells ----
   void ready(std::uint32_t slot, std::uint64_t epoch, std::string_view python);
@@ -104,6 +117,7 @@ class Supervisor {
     std::unique_ptr<Output> output;
     bool wanted = false;
     bool was_ready = false;
+    bool counts = false;  // in ready_
     bool started_before = false;
     std::optional<Error> failure;
     std::chrono::milliseconds pause{0};
@@ -129,6 +143,7 @@ class Supervisor {
   [[nodiscard]] bool can_start() { return !fork_server_ || fork_server_->settle(); }
   Result<std::shared_ptr<ipc::ChildProcess>> start_process(Link& link);
   void hang_up(Slot& place, bool has_served);
+  void count_out(Slot& place);
   void bury_the_dead();
   void bury(std::uint32_t slot, const ipc::ExitStatus& status);
   void report_start_failure(std::uint32_t slot, Error why);

@@ -59,6 +59,11 @@ void CommandRunner::prepare(const ipc::Record& record) {
   if (recalled_ || expired_) return;
 
   const std::string_view name = request.command()->string_view();
+  adopts_ = name.empty() && request.session()->size() != 0;
+  if (adopts_) {
+    take_session(request, std::move(fields));
+    return;
+  }
   Command* command = worker_.commands.find(name);
   command_ = command;
   if (command == nullptr) {
@@ -151,6 +156,7 @@ bool CommandRunner::run() {
   if (recalled_) return writer_.recalled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (expired_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
+  if (adopts_) return refusal_ ? fail(*refusal_, 0) : adopt();
   if (!worker_.language_models.require(lm_version_)) return false;
   if (!refusal_ && lm_version_ != 0) refusal_ = worker_.language_models.refusal();
   if (refusal_) return fail(*refusal_, 0);
@@ -165,6 +171,15 @@ bool CommandRunner::run() {
   state.open = false;
   if (hydration_start_ns_ != 0) ticket_.hydration_ns += state.reading_ns;
   return result ? answer(result, service_ns) : fail(describe_exception(), service_ns);
+}
+
+// Keeps the session that came along, for a call that may follow.
+bool CommandRunner::adopt() {
+  if (!encoder_.encode(Py_None)) return fail(describe_exception(), 0);
+  ticket_.is_not_kept = lease_ && !can_keep_session(0);
+  const ResponseWriter::Sent sent = writer_.answer(ticket_, encoder_.bytes(), nullptr, 0);
+  restore_session();
+  return sent != ResponseWriter::Sent::kEngineGone;
 }
 
 bool CommandRunner::answer(pybind11::object result, std::uint64_t service_ns) {

@@ -67,6 +67,7 @@ class CommandRunner {
   pybind11::object make_session(std::string_view id) const;
   void refuse_arguments();
 
+  bool adopt();
   bool answer(pybind11::object result, std::uint64_t service_ns);
   bool fail(const ErrorReport& report, std::uint64_t service_ns);
   ErrorReport describe_exception() const;
@@ -96,6 +97,7 @@ class CommandRunner {
   SessionCache::Lease lease_;  // none in an anonymous call
   bool recalled_ = false;
   bool expired_ = false;
+  bool adopts_ = false;  // its session is brought here, and nothing is run
   bool need_state_ = false;
   std::optional<ErrorReport> refusal_;  // answered instead of running the command
 };

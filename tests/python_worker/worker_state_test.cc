@@ -86,6 +86,21 @@ TEST(WorkerStateTest, ReadsFieldsWhereTheyLie) {
             R"({ "a": "one", "b": [ 1, 2 ], "c": "three" })");
 }
 
+TEST(WorkerStateTest, ARequestWithoutACommandIsKeptForThoseToCome) {
+  WorkerHarness worker;
+  Call brings = with(all_fields(), Fields{{{"a", text("one")}}});
+  brings.command = "";
+  const Reply kept = worker.call(brings);
+  EXPECT_EQ(kept.response().status(), wire::Status::ok);
+  EXPECT_EQ(kept.response().delta(), nullptr);
+  EXPECT_FALSE(kept.response().not_kept());
+  EXPECT_EQ(worker.call(read("a")).result().AsString().str(), "one");
+
+  brings.session = "long";
+  brings.state = Fields{{{"a", text(std::string(kMostUnreadBytes + 1, 'x'))}}};
+  EXPECT_TRUE(worker.call(brings).response().not_kept());
+}
+
 // What has not been read by then is read from a copy.
 TEST(WorkerStateTest, NeedsNothingOfTheSegmentOnceItHasAnswered) {
   WorkerHarness worker;

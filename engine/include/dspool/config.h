@@ -55,6 +55,10 @@ struct WorkerConfig {
   // value is memory of its own while it travels.
   std::size_t max_payload_bytes = std::size_t{256} << 20;
   std::uint32_t spin_us = 20;  // how long each side of a channel looks before it sleeps; <= 1000
+  // When it is replaced, the replacement being ready first; 0: never for that.
+  std::uint64_t max_requests = 0;        // that it has answered
+  std::chrono::milliseconds max_age{0};  // since it was ready
+  std::uint64_t max_memory_bytes = 0;    // of its own (RssAnon), looked at once a second
   std::chrono::milliseconds start_timeout{60'000};
   std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed
 };
@@ -80,10 +84,13 @@ struct StoreConfig {
 };
 
 struct Config {
+  static constexpr std::uint32_t kMostWorkers = 1024;  // pool_size, and Engine::resize
+
   bool pooling_enabled = true;
   PoolMode pool_mode = PoolMode::kDefault;  // which defaults it began with (for_mode, TOML)
   std::uint32_t pool_size = 4;
-  std::uint32_t overflow = 2;  // places for workers above pool_size; none is started yet
+  std::uint32_t overflow = 2;  // workers above pool_size, started while callers wait for one
+  std::uint32_t spares = 0;    // ready workers beyond need, that take no work until they are needed
   std::chrono::milliseconds checkout_timeout{10'000};   // waiting for a worker
   std::chrono::milliseconds operation_timeout{30'000};  // a call's default, queueing included
   Affinity affinity = Affinity::kHint;

@@ -22,6 +22,7 @@
 #include "dspool/config.h"
 #include "dspool/error.h"
 #include "dspool/history.h"
+#include "dspool/migration.h"
 #include "dspool/session.h"
 #include "dspool/session_id.h"
 #include "dspool/stats.h"
@@ -71,8 +72,41 @@ class Engine {
   [[nodiscard]] Stats stats() const;
   [[nodiscard]] History history() const;
 
-  // Waits until `pool_size` workers are ready; false after `patience`.
+  // Waits until as many workers are ready as the pool is to have; false after `patience`.
   bool wait_until_ready(std::chrono::milliseconds patience);
+
+  // ---- the fleet ----
+  // Workers come and go while calls run: what a worker runs is finished, sessions that are warm on
+  // one that leaves are moved to others, and no call's answer shows anything of it. Each function
+  // waits until it is done, for `patience` at most: then timeout / "unfinished", and it goes on.
+  // All may end with resource_error / "pooling_disabled" or "stopping", system_error /
+  // "would_deadlock"; those that name a worker also with resource_error / "unknown_worker" or
+  // "worker_not_ready".
+
+  // Makes the pool one of `workers`, overflow and spares not counted. Errors: resource_error /
+  // "invalid_pool_size" beyond 1 to Config::kMostWorkers; initialization / "channel_no_memory".
+  Result<void> resize(std::uint32_t workers,
+                      std::chrono::milliseconds patience = std::chrono::seconds(60));
+  // Takes the worker out of the pool, which is smaller by it from then on. Errors also:
+  // resource_error / "last_worker".
+  Result<void> drain_worker(std::string_view worker,
+                            std::chrono::milliseconds patience = std::chrono::seconds(60));
+  // Has the worker replaced: it leaves once another one is ready in its stead.
+  Result<void> evacuate_worker(std::string_view worker,
+                               std::chrono::milliseconds patience = std::chrono::seconds(60));
+  // Brings the session to this worker, so that it is warm there, after the calls that arrived
+  // before. No use of the session: it expires as if nothing had happened. Errors also: session /
+  // "session_not_found", "session_expired"; resource_error / "worker_busy" where the worker had no
+  // free slot up to the end of `patience`.
+  Result<void> migrate_session(std::string_view id, std::string_view worker,
+                               std::chrono::milliseconds patience = std::chrono::seconds(10));
+  // Evens out the numbers of warm sessions among the workers, which also happens by itself: after a
+  // resize, and where one has half as many again as the mean and 64 more. Returns how many sessions
+  // were moved meanwhile.
+  Result<std::uint64_t> rebalance(std::chrono::milliseconds patience = std::chrono::seconds(60));
+  // Tells `observer` of every session that was moved, one at a time, on a thread of the engine's
+  // where it may block and call the engine, but not end it. As long as the subscription lives.
+  [[nodiscard]] Subscription observe_migrations(MigrationObserver observer);
 
   // Creates the session `id` by name. That is needed only for a ttl of its own, and to begin one
   // anew that has expired. Errors: session / "session_exists", "invalid_ttl", resource_error /

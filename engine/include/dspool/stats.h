@@ -19,7 +19,7 @@ struct WorkerLoad {
 
 // Counts are since start. The first eight carry the old pool's names.
 struct Stats {
-  std::uint32_t pool_size = 0;
+  std::uint32_t pool_size = 0;          // as it was resized last
   std::uint32_t active_workers = 0;     // ready, overflow not counted
   std::uint32_t available_workers = 0;  // of these, with a free slot and nothing in flight
   std::uint64_t active_sessions = 0;    // in the table
@@ -28,7 +28,8 @@ struct Stats {
   double average_response_time = 0;     // of calls that ended, ms
   double uptime_seconds = 0;
 
-  std::uint32_t overflow_workers = 0;
+  std::uint32_t overflow_workers = 0;  // ready, above pool_size
+  std::uint32_t spare_workers = 0;     // ready, and resting until they are needed
   std::uint64_t waiting_calls = 0;
   std::uint64_t attempts_in_flight = 0;
   std::uint64_t attempts = 0;
@@ -46,10 +47,12 @@ struct Stats {
   std::uint64_t refused_checkout_timeout = 0;
   bool overloaded = false;  // now: who would wait for long is refused
   std::uint64_t worker_restarts = 0;
-  std::uint64_t workers_lost = 0;  // deaths that were not asked for
-  std::uint64_t late_answers = 0;  // thrown away: their call had ended
-  std::uint64_t recalls = 0;       // attempts that were taken back before they began
-  std::uint64_t violations = 0;    // channels dropped for what stood in them
+  std::uint64_t workers_recycled = 0;  // replaced for their requests, age or memory
+  std::uint64_t migrations = 0;        // sessions moved from one worker to another
+  std::uint64_t workers_lost = 0;      // deaths that were not asked for
+  std::uint64_t late_answers = 0;      // thrown away: their call had ended
+  std::uint64_t recalls = 0;           // attempts that were taken back before they began
+  std::uint64_t violations = 0;        // channels dropped for what stood in them
   std::uint64_t expired_sessions = 0;
   std::uint64_t evicted_sessions = 0;  // whose fields left shared memory for the durable store
   std::uint64_t loaded_sessions = 0;   // whose fields came back from it
@@ -79,8 +82,9 @@ struct WorkerHealth {
   std::uint64_t epoch = 0;
   WorkerStatus status = WorkerStatus::kStarting;
   std::uint32_t in_flight = 0;
-  std::uint64_t served = 0;  // requests answered in this epoch
-  double pong_ms = 0;        // answer to the probe; 0: none asked or none came
+  std::uint64_t served = 0;         // requests answered in this epoch
+  std::uint64_t warm_sessions = 0;  // that it was left with, as far as the engine knows
+  double pong_ms = 0;               // answer to the probe; 0: none asked or none came
 };
 
 struct Health {

@@ -111,6 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"NoServiceTime", [](Options& o) { o.service_ms = 0; }, "--service-ms must be"},
         Wrong{"AServiceTimeOfAnotherCommand",
               [](Options& o) { o.service_ms = 1, o.command = "echo"; }, "--service-ms goes with"},
+        Wrong{"ChurnsWithoutPause", [](Options& o) { o.churn_seconds = 0; }, "--churn"},
         Wrong{"NoTimeout", [](Options& o) { o.timeout_ms = 0; }, "--timeout must be between"}),
     [](const testing::TestParamInfo<Wrong>& wrong) { return wrong.param.name; });
 

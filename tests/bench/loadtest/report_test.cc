@@ -31,7 +31,7 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_THAT(json, Not(HasSubstr("\n")));
   const Result<Value> value = Value::parse_json(json);
   ASSERT_TRUE(value) << value.error().message;
-  EXPECT_EQ(value->size(), 16U);
+  EXPECT_EQ(value->size(), 17U);
   EXPECT_EQ((*value)["total_operations"].as_int64(), 4);
   EXPECT_EQ((*value)["successes"].as_int64(), 3);
   EXPECT_EQ((*value)["failures"].as_int64(), 1);
@@ -53,6 +53,16 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_EQ((*value)["crossed"].as_int64(), 4);
   EXPECT_EQ((*value)["damaged"].as_int64(), 0);
   EXPECT_EQ((*value)["worker_restarts"].as_int64(), 5);
+}
+
+TEST(ReportTest, TellsOfChangesWhereThereWereAny) {
+  Report report = sample();
+  EXPECT_THAT(to_table(report), Not(HasSubstr("changes")));
+  report.changes = Changes{.done = {1, 2, 3, 4, 5}, .refused = 6};
+  EXPECT_THAT(to_table(report), HasSubstr("resize 1   drain 2   evacuate 3   migrate 4   "));
+  const Result<Value> value = Value::parse_json(to_json(report));
+  EXPECT_EQ((*value)["changes"]["rebalance"].as_int64(), 5);
+  EXPECT_EQ((*value)["changes"]["refused"].as_int64(), 6);
 }
 
 TEST(ReportTest, AddsUpCodesOfOneCategory) {

@@ -18,6 +18,7 @@ class Troublemaker(Adapter):
     def __init__(self) -> None:
         self._language_model: LanguageModel | None = None
         self._has_failed = False
+        self._ballast: list[bytes] = []
 
     def set_lm(self, language_model: LanguageModel) -> None:
         self._language_model = language_model
@@ -56,6 +57,10 @@ class Troublemaker(Adapter):
             self._has_failed = True
             raise CommandError("not the first time", code="shy", retryable=True)
         return self.increment(session)
+
+    def swell(self, session: Session, /, mib: int) -> None:
+        """Takes memory that it never gives back."""
+        self._ballast.append(b"x" * (mib << 20))
 
     def flood(self, session: Session, /) -> None:
         """Fills the worker's standard output for ever, from a process of its group."""

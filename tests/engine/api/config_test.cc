@@ -41,6 +41,7 @@ TEST(ConfigTest, ReadsEveryKey) {
     pool_mode = "test"
     pool_size = 7
     overflow = 0
+    spares = 3
     checkout_timeout = 1
     operation_timeout = 90_000
     affinity = "off"
@@ -70,23 +71,27 @@ TEST(ConfigTest, ReadsEveryKey) {
     slab_bytes = 0
     max_payload_bytes = 65536
     spin_us = 0
+    max_requests = 1000
+    max_age = 3600000
+    max_memory_bytes = 1048576
     start_timeout = 5000
     cancel_grace = 250
   )")
                             .value();
   // A member that is added does not compile here until it has been made a key as well.
-  const auto& [pooling_enabled, pool_mode, pool_size, overflow, checkout_timeout, operation_timeout,
-               affinity, session_queue_limit, queue_limit, history_events, log_level, log_sink,
-               completion_executor, session, store, worker] = config;
+  const auto& [pooling_enabled, pool_mode, pool_size, overflow, spares, checkout_timeout,
+               operation_timeout, affinity, session_queue_limit, queue_limit, history_events,
+               log_level, log_sink, completion_executor, session, store, worker] = config;
   const auto& [ttl, max_sessions, max_bytes, durability] = session;
   const auto& [path, memory_limit, group_delay] = store;
   const auto& [adapter, python, python_path, start_method, max_in_flight, pipeline, session_cache,
                session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
-               start_timeout, cancel_grace] = worker;
+               max_requests, max_age, max_memory_bytes, start_timeout, cancel_grace] = worker;
   EXPECT_FALSE(pooling_enabled);
   EXPECT_EQ(pool_mode, PoolMode::kTest);
   EXPECT_EQ(pool_size, 7);
   EXPECT_EQ(overflow, 0);
+  EXPECT_EQ(spares, 3);
   EXPECT_EQ(checkout_timeout, milliseconds(1));
   EXPECT_EQ(operation_timeout, milliseconds(90'000));
   EXPECT_EQ(affinity, Affinity::kOff);
@@ -113,6 +118,9 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(slab_bytes, 0);
   EXPECT_EQ(max_payload_bytes, 65'536);
   EXPECT_EQ(spin_us, 0);
+  EXPECT_EQ(max_requests, 1000);
+  EXPECT_EQ(max_age, milliseconds(3'600'000));
+  EXPECT_EQ(max_memory_bytes, 1'048'576);
   EXPECT_EQ(start_timeout, milliseconds(5000));
   EXPECT_EQ(cancel_grace, milliseconds(250));
   EXPECT_EQ(refusal(config), "accepted");
@@ -250,6 +258,8 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "pool_size = 4294967297",
                                  "overflow = -1",
                                  "overflow = 1025",
+                                 "spares = 257",
+                                 "worker.max_age = -1",
                                  "checkout_timeout = 0",
                                  "checkout_timeout = -1",
                                  "operation_timeout = 0",
@@ -277,14 +287,26 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
 }
 
 TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
-  for (const std::string text :
-       {"pool_size = 1", "pool_size = 1024", "overflow = 0", "overflow = 1024",
-        "checkout_timeout = 1", "operation_timeout = 604800000", "session_queue_limit = 1",
-        "queue_limit = 16777216", "queue_limit = 0", "history_events = 0",
-        "worker.max_in_flight = 1", "worker.pipeline = 1", "worker.session_cache = 16777216",
-        "worker.ring_bytes = 524288", "worker.ring_bytes = 1073741824",
-        "worker.slab_bytes = 524288", "worker.max_payload_bytes = 536870912",
-        "worker.python_path = []"}) {
+  for (const std::string text : {"pool_size = 1",
+                                 "pool_size = 1024",
+                                 "overflow = 0",
+                                 "overflow = 1024",
+                                 "spares = 256",
+                                 "worker.max_requests = 0",
+                                 "worker.max_memory_bytes = 0",
+                                 "checkout_timeout = 1",
+                                 "operation_timeout = 604800000",
+                                 "session_queue_limit = 1",
+                                 "queue_limit = 16777216",
+                                 "history_events = 0",
+                                 "worker.max_in_flight = 1",
+                                 "worker.pipeline = 1",
+                                 "worker.session_cache = 16777216",
+                                 "worker.ring_bytes = 524288",
+                                 "worker.ring_bytes = 1073741824",
+                                 "worker.slab_bytes = 524288",
+                                 "worker.max_payload_bytes = 536870912",
+                                 "worker.python_path = []"}) {
     EXPECT_EQ(refusal(text), "accepted") << text;
   }
 }
@@ -292,6 +314,7 @@ TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
 TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
   EXPECT_THAT(refusal("worker.ring_bytes = 600000"), HasSubstr("that is a power of two"));
   EXPECT_THAT(refusal("worker.slab_bytes = 262144"), HasSubstr("that is 0, or a power of two"));
+  EXPECT_THAT(refusal("worker.max_memory_bytes = 65536"), HasSubstr("0, or at least 1048576"));
   for (const std::string path : {"", "python3", "./python", "\\u0000"}) {
     EXPECT_THAT(refusal("worker.python = \"" + path + "\""), HasSubstr("the absolute path of an"));
   }

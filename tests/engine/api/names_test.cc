@@ -5,6 +5,7 @@
 #include <string>
 
 #include "dspool/history.h"
+#include "dspool/migration.h"
 #include "dspool/session.h"
 #include "dspool/session_id.h"
 #include "dspool/stats.h"
@@ -23,6 +24,15 @@ TEST(StatusNamesTest, AreLowerCaseWords) {
   EXPECT_EQ(to_string(WorkerStatus::kSilent), "silent");
   EXPECT_EQ(to_string(WorkerStatus::kDraining), "draining");
   EXPECT_EQ(to_string(WorkerStatus::kDead), "dead");
+}
+
+TEST(MigrationReasonTest, ReasonsHaveNames) {
+  EXPECT_EQ(to_string(MigrationReason::kAsked), "asked");
+  EXPECT_EQ(to_string(MigrationReason::kDrain), "drain");
+  EXPECT_EQ(to_string(MigrationReason::kEvacuate), "evacuate");
+  EXPECT_EQ(to_string(MigrationReason::kRecycle), "recycle");
+  EXPECT_EQ(to_string(MigrationReason::kResize), "resize");
+  EXPECT_EQ(to_string(MigrationReason::kRebalance), "rebalance");
 }
 
 TEST(SessionEndTest, EndsHaveNames) {

@@ -3,6 +3,7 @@
 #include "dspool/config.h"
 #include "dspool/error.h"
 #include "dspool/history.h"
+#include "dspool/migration.h"
 #include "dspool/session.h"
 #include "dspool/session_id.h"
 #include "dspool/stats.h"
