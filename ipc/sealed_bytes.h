@@ -1,5 +1,6 @@
-// A memfd that nobody can resize, nor write to any more: how what is longer than a ring takes travels
-// from one process to another. Its receiver owns the descriptor, which is all there is of it.
+// A memfd that nobody can resize, nor write to any more: how what is longer than a ring takes
+// travels from one process to another. Its receiver owns the descriptor, which is all there is of
+// it.
 #pragma once
 
 #include <cstddef>

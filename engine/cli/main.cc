@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
       "  dspool demo --adapter loadtest   the same without DSPy\n"
       "  dspool loadtest                  100 sessions, 100 operations each\n"
       "  dspool loadtest --help           all that a load test can do\n"
-      "  dspool simulate --load 0.8       how long calls would wait, in 16 workers that no one starts\n"
+      "  dspool simulate --load 0.8       how long calls would wait, without a worker\n"
       "  dspool store check DIR           whether all that is stored can be read");
   int status = dspool::cli::kDone;
   dspool::cli::add_demo(program, status);
