@@ -22,6 +22,8 @@ struct Budget {
 
 constexpr std::string_view kNoRival;  // the limit is a figure of its own
 constexpr double kEqual = 1.15;       // within the machine's noise
+// 256 are looked at, not 100, and lie farther apart.
+constexpr double kLookAheadAndMore = 6;
 
 constexpr std::array kBudgets = {
     Budget{"floor: round trip, spinning (us)", "BM_Floor_RoundTrip/spin", kNoRival,
@@ -50,10 +52,9 @@ constexpr std::array kBudgets = {
     Budget{"throughput (calls/s)", "BM_Engine_Throughput/in_flight:16/workers:2", kNoRival,
            &Measured::items_per_second, Bound::kAtLeast, 120'000},
     Budget{"next of 100,000 that wait (ns)", "BM_Scheduler_Pick/waiting:100000",
-           "BM_Scheduler_Pick/waiting:100", &Measured::cpu_ns, Bound::kAtMost, 1.5},
-    Budget{"forgetting a worker's 1 M sessions (ns)",
-           "BM_WorkerLoss/sessions:1000000/iterations:10",
-           "BM_WorkerLoss/sessions:1000/iterations:10", &Measured::cpu_ns, Bound::kAtMost, 3},
+           "BM_Scheduler_Pick/waiting:100", &Measured::cpu_ns, Bound::kAtMost, kLookAheadAndMore},
+    Budget{"forgetting a worker's 1 M sessions (ns)", "BM_WorkerLoss/sessions:1000000",
+           "BM_WorkerLoss/sessions:1000", &Measured::cpu_ns, Bound::kAtMost, 1.5},
     Budget{"session lookup, 1 M sessions (ns)", "BM_SessionTable_Find/sessions:1000000",
            "BM_BareTable_Find/sessions:1000000", &Measured::cpu_ns, Bound::kAtMost, 1.5},
     Budget{"an idle session (bytes)", "BM_IdleSessions/sessions:1000000", kNoRival,

@@ -106,7 +106,8 @@ void BM_Scheduler_Pick(benchmark::State& state) {
 }
 BENCHMARK(BM_Scheduler_Pick)->ArgName("waiting")->Arg(100)->Arg(100'000);
 
-// Forgetting where a dead worker's sessions were warm.
+// Forgetting where a dead worker's sessions were warm. However many there are, they and what comes
+// after them have left the caches.
 void BM_WorkerLoss(benchmark::State& state) {
   BarePool pool(1, limits_of(Affinity::kHint));
   Callers callers(pool);
@@ -118,9 +119,12 @@ void BM_WorkerLoss(benchmark::State& state) {
       pool.answer(call, kNow);
     }
   };
+  std::vector<char> other_memory(std::size_t{64} << 20);
   for (auto _ : state) {
     state.PauseTiming();
     warm_up();
+    for (char& byte : other_memory) ++byte;
+    benchmark::DoNotOptimize(other_memory.data());
     state.ResumeTiming();
     pool.replace(0, kNow);
   }
