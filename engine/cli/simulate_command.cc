@@ -70,10 +70,10 @@ ExitStatus run(const SimulateOptions& options) {
     simulated.policies.insert(simulated.policies.end(), named.begin(), named.end());
   }
   loadtest::Console console(stderr);
-  const std::atomic<bool>& interrupted = watch_for_interrupt();
+  const std::atomic<bool>& stop = watch_for_interrupt();
   const auto reports = simulation::simulate(simulated, [&](double fraction) {
     console.show_progress(fraction, "simulated");
-    return !interrupted.load();
+    return !stop.load();
   });
   console.clear_progress();
   if (!reports) {
