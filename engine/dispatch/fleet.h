@@ -81,24 +81,24 @@ class Fleet {
   Fleet(const FleetTerms& terms, std::uint32_t target);
 
   // ---- events; those of a place that cannot have them are ignored ----
-  void ready(std::uint32_t place, TimePoint now);
+  void ready(std::uint32_t index, TimePoint now);
   // Its process has died without being asked to, and is started again.
-  void lost(std::uint32_t place);
+  void lost(std::uint32_t index);
   // Nothing runs on it any more. REQUIRES: an order kEmpty.
-  void emptied(std::uint32_t place);
+  void emptied(std::uint32_t index);
   // Its process is gone, after an order kEnd.
-  void vacated(std::uint32_t place);
+  void vacated(std::uint32_t index);
   // What a ready worker has come to.
-  void used(std::uint32_t place, std::uint64_t requests, std::uint64_t memory_bytes);
+  void used(std::uint32_t index, std::uint64_t requests, std::uint64_t memory_bytes);
 
   // ---- wishes ----
   // REQUIRES: 1 <= target and it leaves room in `places`.
   void resize(std::uint32_t target) { target_ = target; }
   // The pool becomes smaller by this worker. REQUIRES: can_drain.
-  void drain(std::uint32_t place);
+  void drain(std::uint32_t index);
   [[nodiscard]] bool can_drain(std::uint32_t place) const;
   // It leaves when another one is ready in its stead. REQUIRES: it serves.
-  void evacuate(std::uint32_t place);
+  void evacuate(std::uint32_t index);
 
   // What is to be done now, in this order.
   [[nodiscard]] std::vector<FleetOrder> step(const FleetLoad& load, TimePoint now);
