@@ -26,7 +26,7 @@ using testing::HasSubstr;
 
 class RecallTest : public testing::Test {
  protected:
-  void send(std::uint64_t requests) {
+  void send(std::uint64_t requests) const {
     for (std::uint64_t i = 0; i < requests; ++i) {
       ASSERT_TRUE(push(*pair_.engine, i, {}));
       pair_.engine->count_request();
@@ -34,7 +34,7 @@ class RecallTest : public testing::Test {
     publish_and_ring(*pair_.engine);
   }
   // Whether the worker may begin the next request.
-  bool claim() {
+  [[nodiscard]] bool claim() const {
     EXPECT_TRUE(pair_.worker->try_receive().has_value());
     const bool begins = pair_.worker->claim();
     pair_.worker->release();
