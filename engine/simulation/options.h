@@ -44,7 +44,9 @@ struct Options {
 inline constexpr std::uint32_t kDefaultSessions = 2'000;
 inline constexpr double kDefaultLoad = 0.8;
 inline constexpr double kDefaultDurationSeconds = 3'600;
-inline constexpr double kSustainStep = 0.005;  // a sustained load is a multiple of it
+// A sustained load is a multiple of a step.
+inline constexpr std::uint32_t kSustainSteps = 200;
+inline constexpr double kSustainStep = 1.0 / kSustainSteps;
 
 // Whether the options fit together. Does not look at the trace. Errors: initialization /
 // "invalid_options".

@@ -11,8 +11,6 @@
 namespace dspool::simulation {
 namespace {
 
-// Loads that --sustain may find, in steps.
-constexpr auto kSustainSteps = static_cast<std::uint32_t>(1 / kSustainStep + 0.5);
 constexpr std::uint32_t kSustainRuns = std::bit_width(kSustainSteps);
 
 Report run_once(const Options& options, Policy policy, double load, const load::Trace* trace,
@@ -34,7 +32,7 @@ Report sustain(const Options& options, Policy policy, const load::Trace* trace,
   std::uint32_t too_much = kSustainSteps + 1;
   for (std::uint32_t run = 0; too_much - sustained > 1; ++run) {
     const std::uint32_t steps = std::midpoint(sustained, too_much);
-    Report report = run_once(options, policy, steps * kSustainStep, trace, [&](double fraction) {
+    const Report report = run_once(options, policy, steps * kSustainStep, trace, [&](double fraction) {
       return progress((run + fraction) / kSustainRuns);
     });
     if (report.stopped_early) return report;
@@ -42,7 +40,7 @@ Report sustain(const Options& options, Policy policy, const load::Trace* trace,
       too_much = steps;
     } else {
       sustained = steps;
-      best = std::move(report);
+      best = report;
     }
   }
   return best;

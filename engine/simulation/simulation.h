@@ -39,7 +39,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
 
  private:
   struct SimulatedCall : dispatch::Call {
-    SimulatedCall(std::uint32_t place, const Job& job);
+    SimulatedCall(std::uint32_t at, const Job& job);
 
     std::uint32_t place;  // in calls_
     std::string name;     // the same, as the command that tells the worker
@@ -67,7 +67,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   std::uint64_t begun(std::uint32_t /*worker*/) override { return ~std::uint64_t{0}; }
   std::uint64_t recall(std::uint32_t /*worker*/) override { return ~std::uint64_t{0}; }
   void kill(std::uint32_t /*worker*/, std::string_view /*why*/) override {}
-  void ended(dispatch::Call& call) override;
+  void ended(dispatch::Call& ended) override;
   void turn_came(dispatch::Call& /*call*/) override {}
   void hand_off_due() override { hand_off_due_ = true; }
   void room_due() override {}
