@@ -32,9 +32,9 @@ Report sustain(const Options& options, Policy policy, const load::Trace* trace,
   std::uint32_t too_much = kSustainSteps + 1;
   for (std::uint32_t run = 0; too_much - sustained > 1; ++run) {
     const std::uint32_t steps = std::midpoint(sustained, too_much);
-    const Report report = run_once(options, policy, steps * kSustainStep, trace, [&](double fraction) {
-      return progress((run + fraction) / kSustainRuns);
-    });
+    const Report report =
+        run_once(options, policy, steps * kSustainStep, trace,
+                 [&](double fraction) { return progress((run + fraction) / kSustainRuns); });
     if (report.stopped_early) return report;
     if (report.wait.percentile_ms(0.99) > *options.sustain_p99_ms) {
       too_much = steps;

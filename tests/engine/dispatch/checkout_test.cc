@@ -11,7 +11,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kService{20};  // so long that no worker is sent two at once
+constexpr milliseconds kLongCommand{20};  // so long that no worker is sent two at once
 constexpr milliseconds kMiss{5};
 
 Limits limits_of(Affinity affinity) {
@@ -28,7 +28,7 @@ class CheckoutTest : public testing::TestWithParam<Affinity> {
   std::uint32_t run(std::string_view session, bool keeps = true) {
     SteppedCall& call = pool_.call(session);
     const std::uint32_t worker = call.worker;
-    pool_.answer(call, 1, kService, kMiss, keeps);
+    pool_.answer(call, 1, kLongCommand, kMiss, keeps);
     return worker;
   }
 
@@ -42,7 +42,7 @@ class CheckoutTest : public testing::TestWithParam<Affinity> {
     for (;;) {
       SteppedCall& call = pool_.call("busy-" + std::to_string(++others_));
       if (call.worker == worker) return call;
-      pool_.answer(call, 1, kService);
+      pool_.answer(call, 1, kLongCommand);
     }
   }
 
@@ -78,13 +78,13 @@ TEST_P(HintTest, HasTheWarmWorkerWhenThatIsFreeInTime) {
   SteppedCall& first = pool_.call("s");
   SteppedCall& second = pool_.call("s");
   pool_.advance(milliseconds(2));
-  pool_.answer(busy, 1, kService);
+  pool_.answer(busy, 1, kLongCommand);
   ASSERT_NE(first.request_id, 0U);
   EXPECT_EQ(first.worker, home);
   EXPECT_EQ(second.request_id, 0U);
-  pool_.answer(first, 2, kService);
+  pool_.answer(first, 2, kLongCommand);
   EXPECT_EQ(second.worker, home);
-  pool_.answer(second, 3, kService);
+  pool_.answer(second, 3, kLongCommand);
   EXPECT_EQ(pool_.metrics().steals.value(), 0U);
 }
 
@@ -92,11 +92,11 @@ TEST_P(HintTest, LetsWhoeverExpectsAWorkerGoFirst) {
   const std::uint32_t home = run("first");
   SteppedCall& elsewhere = occupy(1 - home);
   ASSERT_EQ(run("second"), home);
-  pool_.answer(elsewhere, 1, kService);
+  pool_.answer(elsewhere, 1, kLongCommand);
   SteppedCall& busy = pool_.call("first");
   SteppedCall& second = pool_.call("second");
   SteppedCall& behind = pool_.call("first");
-  pool_.answer(busy, 1, kService);
+  pool_.answer(busy, 1, kLongCommand);
   EXPECT_NE(second.request_id, 0U) << "it has waited for longer than the next call of the other";
   EXPECT_EQ(behind.request_id, 0U);
 }
@@ -115,10 +115,10 @@ TEST_P(HintTest, NobodyExpectsAWorkerWhileOthersWaitForAny) {
   SteppedCall& other = occupy(1 - home);
   SteppedCall& waiting = pool_.call("waiting");
   SteppedCall& call = pool_.call("s");
-  pool_.answer(other, 1, kService);
+  pool_.answer(other, 1, kLongCommand);
   EXPECT_NE(waiting.request_id, 0U);
   EXPECT_EQ(call.request_id, 0U);
-  pool_.answer(busy, 1, kService);
+  pool_.answer(busy, 1, kLongCommand);
   EXPECT_EQ(call.worker, home);
 }
 
@@ -138,7 +138,7 @@ TEST_P(HintTest, ACancelledCallExpectsNothing) {
   SteppedCall& next = pool_.call("s");
   pool_.dispatcher().cancel(cancelled, pool_.now());
   EXPECT_EQ(cancelled.code(), "cancelled");
-  pool_.answer(busy, 1, kService);
+  pool_.answer(busy, 1, kLongCommand);
   EXPECT_EQ(next.worker, home);
   EXPECT_NE(next.request_id, 0U);
 }
@@ -167,7 +167,7 @@ TEST_P(PinnedTest, WaitsForItsWorkerHoweverLong) {
   SteppedCall& call = pool_.call("s");
   pool_.advance(milliseconds(9'000));
   EXPECT_EQ(call.request_id, 0U);
-  pool_.answer(busy, 1, kService);
+  pool_.answer(busy, 1, kLongCommand);
   EXPECT_EQ(call.worker, home);
 }
 

@@ -19,12 +19,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
-using Kind = FleetOrder::Kind;
+using OrderKind = FleetOrder::Kind;
 
 constexpr TimePoint kStart{std::chrono::hours(1)};
 constexpr FleetLoad kQuiet{};
 
-FleetOrder order(Kind kind, std::uint32_t place, MigrationReason reason = {}) {
+FleetOrder order(OrderKind kind, std::uint32_t place, MigrationReason reason = {}) {
   return {.kind = kind, .place = place, .reason = reason};
 }
 
@@ -49,7 +49,7 @@ TEST(FleetTest, StartsWhatIsMissingAfterAResize) {
   fleet.resize(4);
   EXPECT_FALSE(fleet.reached_target());
   EXPECT_THAT(fleet.step(kQuiet, kStart),
-              ElementsAre(order(Kind::kStart, 2), order(Kind::kStart, 3)));
+              ElementsAre(order(OrderKind::kStart, 2), order(OrderKind::kStart, 3)));
   EXPECT_THAT(fleet.step(kQuiet, kStart), IsEmpty());
   fleet.ready(2, kStart);
   fleet.ready(3, kStart);
@@ -61,14 +61,14 @@ TEST(FleetTest, EmptiesTheLastOnesBeforeTheyEnd) {
   fleet.resize(1);
   EXPECT_FALSE(fleet.reached_target());
   EXPECT_THAT(fleet.step(kQuiet, kStart),
-              ElementsAre(order(Kind::kEmpty, 2, MigrationReason::kResize),
-                          order(Kind::kEmpty, 1, MigrationReason::kResize)));
+              ElementsAre(order(OrderKind::kEmpty, 2, MigrationReason::kResize),
+                          order(OrderKind::kEmpty, 1, MigrationReason::kResize)));
   EXPECT_FALSE(fleet.reached_target());
   fleet.emptied(1);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
   EXPECT_FALSE(fleet.reached_target());
   fleet.emptied(2);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 2)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 2)));
   EXPECT_TRUE(fleet.reached_target());
   EXPECT_EQ(fleet.state(1), PlaceState::kLeaving);
   fleet.vacated(1);
@@ -79,9 +79,9 @@ TEST(FleetTest, EmptiesTheLastOnesBeforeTheyEnd) {
 TEST(FleetTest, EndsAStartThatIsNotWantedAnyMore) {
   Fleet fleet = ready_fleet(terms(), 1);
   fleet.resize(2);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 1)));
   fleet.resize(1);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
 }
 
 TEST(FleetTest, APlaceIsUsedAgainOnlyOnceItsProcessIsGone) {
@@ -91,10 +91,10 @@ TEST(FleetTest, APlaceIsUsedAgainOnlyOnceItsProcessIsGone) {
   fleet.emptied(1);
   (void)fleet.step(kQuiet, kStart);
   fleet.resize(2);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 2)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 2)));
   fleet.vacated(1);
   fleet.resize(3);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 1)));
 }
 
 TEST(FleetTest, OneThatDiesWhileItIsEmptiedIsEmpty) {
@@ -102,7 +102,7 @@ TEST(FleetTest, OneThatDiesWhileItIsEmptiedIsEmpty) {
   fleet.resize(1);
   (void)fleet.step(kQuiet, kStart);
   fleet.lost(1);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
 }
 
 // ---- overflow ----
@@ -114,10 +114,10 @@ TEST(FleetTest, StartsOverflowForThoseWhoHaveWaitedAWhile) {
   EXPECT_EQ(fleet.next_step(), kStart + milliseconds(10));
   EXPECT_THAT(fleet.step(load, kStart + milliseconds(9)), IsEmpty());
   EXPECT_THAT(fleet.step(load, kStart + milliseconds(10)),
-              ElementsAre(order(Kind::kStart, 1), order(Kind::kStart, 2)));
+              ElementsAre(order(OrderKind::kStart, 1), order(OrderKind::kStart, 2)));
   EXPECT_THAT(fleet.step(load, kStart + seconds(1)), IsEmpty()) << "two at a time";
   fleet.ready(1, kStart + seconds(1));
-  EXPECT_THAT(fleet.step(load, kStart + seconds(1)), ElementsAre(order(Kind::kStart, 3)));
+  EXPECT_THAT(fleet.step(load, kStart + seconds(1)), ElementsAre(order(OrderKind::kStart, 3)));
   fleet.ready(2, kStart + seconds(1));
   fleet.ready(3, kStart + seconds(1));
   EXPECT_THAT(fleet.step(load, kStart + seconds(2)), IsEmpty()) << "no more than configured";
@@ -136,7 +136,7 @@ TEST(FleetTest, OverflowLeavesAMinuteAfterItWasNeededLast) {
   const FleetLoad load{.waiting = 1, .busy = 1};
   (void)fleet.step(load, kStart);
   TimePoint now = kStart + milliseconds(10);
-  EXPECT_THAT(fleet.step(load, now), ElementsAre(order(Kind::kStart, 1)));
+  EXPECT_THAT(fleet.step(load, now), ElementsAre(order(OrderKind::kStart, 1)));
   fleet.ready(1, now);
   now += seconds(59);
   EXPECT_THAT(fleet.step({.waiting = 0, .busy = 2}, now), IsEmpty()) << "it is needed";
@@ -145,7 +145,7 @@ TEST(FleetTest, OverflowLeavesAMinuteAfterItWasNeededLast) {
   now += seconds(1);
   EXPECT_EQ(fleet.next_step(), now);
   EXPECT_THAT(fleet.step({.waiting = 0, .busy = 1}, now),
-              ElementsAre(order(Kind::kEmpty, 1, MigrationReason::kResize)));
+              ElementsAre(order(OrderKind::kEmpty, 1, MigrationReason::kResize)));
   EXPECT_EQ(fleet.overflow(), 0U);
 }
 
@@ -154,12 +154,12 @@ TEST(FleetTest, OverflowLeavesAMinuteAfterItWasNeededLast) {
 TEST(FleetTest, ASpareRestsUntilCallersWait) {
   Fleet fleet(terms(2, 1), 1);
   fleet.ready(0, kStart);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 1)));
   fleet.ready(1, kStart);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kRest, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kRest, 1)));
   EXPECT_EQ(fleet.resting(), 1U);
   EXPECT_THAT(fleet.step({.waiting = 1, .busy = 1}, kStart),
-              ElementsAre(order(Kind::kStart, 2), order(Kind::kServe, 1)))
+              ElementsAre(order(OrderKind::kStart, 2), order(OrderKind::kServe, 1)))
       << "at once, and another is its successor";
 }
 
@@ -170,9 +170,9 @@ TEST(FleetTest, ASpareTakesThePlaceOfOneThatDied) {
   fleet.ready(1, kStart);
   (void)fleet.step(kQuiet, kStart);
   fleet.lost(0);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kServe, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kServe, 1)));
   fleet.ready(0, kStart);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kRest, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kRest, 1)));
 }
 
 // ---- replacement ----
@@ -185,15 +185,16 @@ TEST(FleetTest, TheReplacementIsReadyBeforeTheOldOneLeaves) {
   EXPECT_THAT(fleet.step(kQuiet, kStart), IsEmpty());
   fleet.used(0, 100, 0);
   fleet.used(1, 100, 0);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 2))) << "one at a time";
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 2)))
+      << "one at a time";
   EXPECT_THAT(fleet.step(kQuiet, kStart + seconds(9)), IsEmpty());
   fleet.ready(2, kStart);
   EXPECT_THAT(fleet.step(kQuiet, kStart),
-              ElementsAre(order(Kind::kEmpty, 1, MigrationReason::kRecycle)));
+              ElementsAre(order(OrderKind::kEmpty, 1, MigrationReason::kRecycle)));
   EXPECT_THAT(fleet.step(kQuiet, kStart), IsEmpty()) << "the other waits until this one is gone";
   fleet.emptied(1);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 1)));
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 3)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 3)));
   EXPECT_EQ(fleet.recycled(), 1U);
 }
 
@@ -212,7 +213,7 @@ TEST(FleetTest, ReplacesByAge) {
   Fleet fleet = ready_fleet(recycling, 1);
   EXPECT_EQ(fleet.next_step(), kStart + seconds(100));
   EXPECT_THAT(fleet.step(kQuiet, kStart + seconds(99)), IsEmpty());
-  EXPECT_THAT(fleet.step(kQuiet, kStart + seconds(100)), ElementsAre(order(Kind::kStart, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart + seconds(100)), ElementsAre(order(OrderKind::kStart, 1)));
 }
 
 TEST(FleetTest, OneThatWasToBeReplacedAndDiedIsReplacedByThat) {
@@ -220,22 +221,22 @@ TEST(FleetTest, OneThatWasToBeReplacedAndDiedIsReplacedByThat) {
   recycling.max_requests = 1;
   Fleet fleet = ready_fleet(recycling, 1);
   fleet.used(0, 1, 0);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 1)));
   fleet.lost(0);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kEnd, 1)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
 }
 
 TEST(FleetTest, AnEvacuatedWorkerIsReplacedAndADrainedOneIsNot) {
   Fleet fleet = ready_fleet(terms(), 3);
   fleet.evacuate(0);
-  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(Kind::kStart, 3)));
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kStart, 3)));
   fleet.ready(3, kStart);
   EXPECT_THAT(fleet.step(kQuiet, kStart),
-              ElementsAre(order(Kind::kEmpty, 0, MigrationReason::kEvacuate)));
+              ElementsAre(order(OrderKind::kEmpty, 0, MigrationReason::kEvacuate)));
   ASSERT_TRUE(fleet.can_drain(1));
   fleet.drain(1);
   EXPECT_THAT(fleet.step(kQuiet, kStart),
-              ElementsAre(order(Kind::kEmpty, 1, MigrationReason::kDrain)));
+              ElementsAre(order(OrderKind::kEmpty, 1, MigrationReason::kDrain)));
   EXPECT_EQ(fleet.target(), 2U);
   EXPECT_FALSE(fleet.can_drain(1)) << "it is leaving";
   fleet.drain(2);
@@ -319,21 +320,21 @@ class World {
   void carry_out(const FleetOrder& each) {
     const auto found = alive_.find(each.place);
     switch (each.kind) {
-      case Kind::kStart:
+      case OrderKind::kStart:
         EXPECT_EQ(found, alive_.end()) << "place " << each.place << " is taken";
         alive_[each.place] = Process::kStarting;
         break;
-      case Kind::kRest:
-      case Kind::kServe:
+      case OrderKind::kRest:
+      case OrderKind::kServe:
         ASSERT_NE(found, alive_.end());
         EXPECT_EQ(found->second, Process::kReady);
         break;
-      case Kind::kEmpty:
+      case OrderKind::kEmpty:
         ASSERT_NE(found, alive_.end());
         EXPECT_EQ(found->second, Process::kReady);
         found->second = Process::kEmptying;
         break;
-      case Kind::kEnd:
+      case OrderKind::kEnd:
         ASSERT_NE(found, alive_.end());
         EXPECT_NE(found->second, Process::kReady) << "it was not emptied";
         EXPECT_NE(found->second, Process::kEnding) << "a second time";

@@ -9,7 +9,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kService{20};
+constexpr milliseconds kOneCommand{20};
 
 class OverloadTest : public testing::Test {
  protected:
@@ -17,16 +17,16 @@ class OverloadTest : public testing::Test {
   // that were refused the longest time that it took.
   milliseconds load(milliseconds between, milliseconds during) {
     milliseconds latest_refusal{0};
-    milliseconds next_answer = kService;
+    milliseconds next_answer = kOneCommand;
     for (milliseconds at{0}; at < during; at += milliseconds(1)) {
       if (at % between == milliseconds(0)) {
         open_.push_back(&pool_.call("s" + std::to_string(++sessions_)));
       }
       if (at >= next_answer) {
-        next_answer += kService;
+        next_answer += kOneCommand;
         for (SteppedCall* call : open_) {
           if (call->request_id == 0) continue;
-          pool_.answer(*call, 1, kService);
+          pool_.answer(*call, 1, kOneCommand);
           ++answered_;
           break;
         }
@@ -60,7 +60,7 @@ TEST_F(OverloadTest, WhatIsTooMuchIsRefusedWithinTwoServiceTimesAndTheRestServed
   answered_ = 0;
   refused_ = 0;
   const milliseconds latest = load(milliseconds(10), std::chrono::seconds(10));
-  EXPECT_LE(latest, 2 * kService);
+  EXPECT_LE(latest, 2 * kOneCommand);
   EXPECT_GE(answered_, 450);
   EXPECT_GE(refused_, 450);
   EXPECT_TRUE(pool_.dispatcher().overloaded());
@@ -80,11 +80,11 @@ TEST_F(OverloadTest, ABurstIsServed) {
     SteppedCall& first = pool_.call("first");
     std::vector<SteppedCall*> burst;
     for (int k = 0; k < 5; ++k) burst.push_back(&pool_.call("s" + std::to_string(++sessions_)));
-    pool_.answer(first, 1, kService);
+    pool_.answer(first, 1, kOneCommand);
     for (int k = 0; k < 5; ++k) {
-      pool_.advance(kService);
+      pool_.advance(kOneCommand);
       for (SteppedCall* call : burst) {
-        if (call->request_id != 0) pool_.answer(*call, 1, kService);
+        if (call->request_id != 0) pool_.answer(*call, 1, kOneCommand);
       }
     }
     for (SteppedCall* call : burst) EXPECT_EQ(call->code(), "ok");

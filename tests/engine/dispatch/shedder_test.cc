@@ -8,14 +8,14 @@ namespace {
 using session::TimePoint;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kService{20};
+constexpr milliseconds kServiceTime{20};
 
 class ShedderTest : public testing::Test {
  protected:
   // Sessions get slots after this wait, one a millisecond.
   void serve(milliseconds wait, milliseconds during) {
     for (const TimePoint end = now_ + during; now_ < end; now_ += milliseconds(1)) {
-      shedder_.served(wait, kService, now_);
+      shedder_.served(wait, kServiceTime, now_);
     }
   }
 
