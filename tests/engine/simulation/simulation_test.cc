@@ -31,13 +31,13 @@ double wait_percentile_ms(std::uint32_t workers, double load, double service_ms,
   return beyond <= 1 ? 0 : std::log(beyond) * service_ms / (workers * (1 - load));
 }
 
-Options many_sessions(std::uint32_t workers, double service_cv, double seconds) {
+Options many_sessions(std::uint32_t workers, double service_cv, double duration_seconds) {
   Options options;
   options.workers = workers;
   options.service_ms = 10;
   options.service_cv = service_cv;
   options.sessions = 1'000'000;
-  options.duration_seconds = seconds;
+  options.duration_seconds = duration_seconds;
   return options;
 }
 
