@@ -163,6 +163,7 @@ TEST(OverflowTest, StartsWhileCallersWait) {
   ASSERT_NE(engine, nullptr);
   std::atomic<bool> done{false};
   std::vector<std::thread> callers;
+  callers.reserve(3);
   for (int i = 0; i < 3; ++i) {
     callers.emplace_back([&, i] {
       while (!done.load()) {
