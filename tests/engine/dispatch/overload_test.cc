@@ -79,6 +79,7 @@ TEST_F(OverloadTest, ABurstIsServed) {
   for (int i = 0; i < 10; ++i) {
     SteppedCall& first = pool_.call("first");
     std::vector<SteppedCall*> burst;
+    burst.reserve(5);
     for (int k = 0; k < 5; ++k) burst.push_back(&pool_.call("s" + std::to_string(++sessions_)));
     pool_.answer(first, 1, kOneCommand);
     for (int k = 0; k < 5; ++k) {

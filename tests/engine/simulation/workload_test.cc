@@ -88,7 +88,7 @@ TEST(WorkloadTest, ReplaysATraceAtThePaceThatGivesTheLoad) {
   const Options options{.workers = 2, .service_ms = 10, .trace_file = "a.csv"};
   Workload workload(options, 0.5, &trace);
   EXPECT_EQ(workload.sessions(), 2U);
-  const std::vector<Job> jobs = jobs_of(std::move(workload));
+  const std::vector<Job> jobs = jobs_of(workload);
   ASSERT_EQ(jobs.size(), 3U);
   EXPECT_EQ(jobs[0].at, nanoseconds(0));
   EXPECT_EQ(jobs[1].at, milliseconds(5));
@@ -103,7 +103,7 @@ TEST(WorkloadTest, DrawsSessionsForATraceThatNamesNone) {
   const Options options{.sessions = 1'000'000, .trace_file = "a.csv"};
   Workload workload(options, 0.5, &trace);
   EXPECT_EQ(workload.sessions(), 1'000'000U);
-  const std::vector<Job> jobs = jobs_of(std::move(workload));
+  const std::vector<Job> jobs = jobs_of(workload);
   ASSERT_EQ(jobs.size(), 3U);
   EXPECT_NE(jobs[0].session, jobs[1].session);
 }
@@ -115,7 +115,7 @@ TEST(WorkloadTest, EndsATraceEarlierWhereToldTo) {
       .workers = 1, .service_ms = 10, .trace_file = "a.csv", .duration_seconds = 0.01};
   Workload workload(options, 0.5, &trace);  // they come every 20 ms
   EXPECT_EQ(workload.duration(), milliseconds(10));
-  EXPECT_EQ(jobs_of(std::move(workload)).size(), 1U);
+  EXPECT_EQ(jobs_of(workload).size(), 1U);
 }
 
 }  // namespace
