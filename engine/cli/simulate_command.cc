@@ -53,13 +53,13 @@ struct SimulateOptions {
 };
 
 const std::map<std::string, std::vector<Policy>>& policies_by_name() {
-  static const std::map<std::string, std::vector<Policy>> by_name = {
+  static const std::map<std::string, std::vector<Policy>> kByName = {
       {"central", {Policy::kCentral}},
       {"pinned", {Policy::kPinned}},
       {"steal_at_once", {Policy::kStealAtOnce}},
       {"dspool", {Policy::kDspool}},
       {"all", {Policy::kCentral, Policy::kPinned, Policy::kStealAtOnce, Policy::kDspool}}};
-  return by_name;
+  return kByName;
 }
 
 ExitStatus run(const SimulateOptions& options) {

@@ -102,6 +102,7 @@ TEST_F(RecallTest, CallsBehindASlowOneEndOnAnotherWorkerWhileItRuns) {
     call_shortly(sessions.front());
     Ending slow = begin_slow(sessions.front());
     std::vector<Ending> others;
+    others.reserve(kSessions);
     for (std::size_t i = 1; i < sessions.size(); ++i) {
       others.push_back(submit(sessions[i], "increment", {}));
     }
@@ -139,6 +140,7 @@ TEST_F(RecallTest, LongValuesAreSentAgain) {
     }
     Ending slow = begin_slow("short");
     std::vector<Ending> others;
+    others.reserve(kSessions);
     for (int i = 0; i < kSessions; ++i) others.push_back(submit(name(i), "increment", {}));
     // Lie there, or wait until they can.
     const auto all_are_waiting = [this] { return engine_->stats().waiting_calls == kSessions; };
