@@ -102,7 +102,7 @@ TEST_F(RecallTest, CallsBehindASlowOneEndOnAnotherWorkerWhileItRuns) {
     call_shortly(sessions.front());
     Ending slow = begin_slow(sessions.front());
     std::vector<Ending> others;
-    others.reserve(kSessions);
+    others.reserve(sessions.size());
     for (std::size_t i = 1; i < sessions.size(); ++i) {
       others.push_back(submit(sessions[i], "increment", {}));
     }
