@@ -31,6 +31,20 @@ FieldKind kind_of(std::span<const std::uint8_t> value) noexcept {
   return is_list ? FieldKind::kList : FieldKind::kOther;
 }
 
+Value join(std::vector<Value> parts) {
+  if (parts.size() == 1) return std::move(parts.front());
+  if (parts.front().kind() == Kind::kString) {
+    std::string text;
+    for (const Value& part : parts) text += part.as_string();
+    return Value::of(text);
+  }
+  std::vector<Value::Item> items;
+  for (const Value& part : parts) {
+    for (std::size_t i = 0; i < part.size(); ++i) items.emplace_back(part[i]);
+  }
+  return Value::list(items);
+}
+
 std::span<const std::uint8_t> Field::base() const noexcept {
   return {reinterpret_cast<const std::uint8_t*>(base_.bytes().data()), base_bytes_};
 }
@@ -41,17 +55,7 @@ Value Field::value() const {
     ipc::ValueSequence values(chunk.bytes());
     while (const auto appended = values.next()) parts.push_back(value_from(*appended));
   }
-  if (parts.size() == 1) return std::move(parts.front());
-  if (kind_ == FieldKind::kText) {
-    std::string text;
-    for (const Value& part : parts) text += part.as_string();
-    return Value::of(text);
-  }
-  std::vector<Value::Item> items;
-  for (const Value& part : parts) {
-    for (std::size_t i = 0; i < part.size(); ++i) items.emplace_back(part[i]);
-  }
-  return Value::list(items);
+  return join(std::move(parts));
 }
 
 bool Field::fits(std::size_t bytes) const noexcept {

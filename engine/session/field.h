@@ -23,6 +23,10 @@ namespace dspool::session {
 enum class FieldKind : std::uint8_t { kList, kText, kOther };
 [[nodiscard]] FieldKind kind_of(std::span<const std::uint8_t> value) noexcept;
 
+// A value and what was appended to it, in this order, as one. REQUIRES: all are texts, or all are
+// lists, or there is one alone.
+[[nodiscard]] Value join(std::vector<Value> parts);
+
 class Field {
  public:
   struct Chunk {

@@ -56,7 +56,6 @@ class Engine {
 
   // The same without blocking; an empty id is an anonymous call. `done` is called exactly once, on
   // the reactor or the executor, also when the call is refused; it may run before `submit` returns.
-  // returns.
   CallId submit(std::string_view id, std::string_view command, Value args, Completion done,
                 const CallOptions& options = {});
 
