@@ -6,24 +6,17 @@
 #include <cmath>
 
 #include "engine/dispatch/read_fields.h"
+#include "tests/sim/simulated_state.h"
 #include "tests/support/history_checker.h"
 
 namespace dspool::sim {
 namespace {
 
-using dispatch::Outcome;
-using dispatch::OutcomeStatus;
-using dispatch::Sent;
 using std::chrono::milliseconds;
 
-constexpr nanoseconds kMeanService = milliseconds(2);
 constexpr nanoseconds kMeanBetweenArrivals = std::chrono::microseconds(900);
-constexpr nanoseconds kMeanBetweenDeaths = milliseconds(60);
-constexpr nanoseconds kMissCost = milliseconds(3);
 constexpr milliseconds kGrace{40};
-constexpr std::size_t kRingRoom = 6;
 constexpr int kKeys = 3;  // for each session and command
-constexpr std::size_t kCacheRoom = 8;
 // The wheel's tick, and the step that an event may take.
 constexpr nanoseconds kLateness = milliseconds(3);
 
@@ -35,25 +28,16 @@ dispatch::Limits limits(const Options& options) {
           .checkout_timeout = milliseconds(options.rush > 1 ? 1'000 : 150),
           .cancel_grace = kGrace,
           .affinity = options.affinity,
-          .session_ttl = options.ttl};
+          .session_ttl = options.ttl,
+          .first_places = options.workers,
+          .max_requests = options.restless ? 60U : 0U};
 }
 
-std::vector<std::string> names(std::uint32_t count) {
+std::vector<std::string> names() {
   std::vector<std::string> result;
-  for (std::uint32_t i = 0; i < count; ++i) result.push_back(fmt::format("sim-{}", i));
+  for (std::uint32_t i = 0; i < SimulatedFleet::kPlaces; ++i)
+    result.push_back(fmt::format("sim-{}", i));
   return result;
-}
-
-std::uint64_t value_of(const session::Record& record) {
-  const session::Field* field = record.find("value");
-  if (field == nullptr) return 0;
-  return static_cast<std::uint64_t>(field->value().as_int64());
-}
-
-// Each increment puts "value" and appends it to "log".
-bool is_consistent(const session::Record& record) {
-  const session::Field* log = record.find("log");
-  return value_of(record) == (log != nullptr ? log->value().size() : 0);
 }
 
 }  // namespace
@@ -66,7 +50,7 @@ Simulation::Simulation(const Options& options)
           durable_, segment_, metrics_, random_,
           [this](nanoseconds delay, std::function<void()> act) { after(delay, std::move(act)); },
           [this](dispatch::Errand& errand) { dispatcher_.archived(errand, now_); }),
-      names_(names(options.workers)),
+      names_(names()),
       dispatcher_(limits(options),
                   {.transport = *this,
                    .store = store_,
@@ -77,19 +61,22 @@ Simulation::Simulation(const Options& options)
                    .metrics = metrics_,
                    .history = history_},
                   names_, options.seed, now_),
-      workers_(options.workers) {}
+      fleet_(options.workers, options.restless, dispatcher_, sessions_, *this, random_),
+      workers_(SimulatedFleet::kPlaces),
+      places_(SimulatedFleet::kPlaces) {}
 
 Simulation::~Simulation() = default;
 
 std::vector<std::string> Simulation::run() {
-  for (std::uint32_t i = 0; i < options_.workers; ++i) {
-    after(some_time(milliseconds(5)), [this, i] { make_ready(i); });
-    after(some_time(kMeanBetweenDeaths * options_.workers), [this, i] { die(i); });
-  }
+  for (std::uint32_t i = 0; i < options_.workers; ++i) start_soon(i, milliseconds(5));
+  for (std::uint32_t i = 0; i < SimulatedFleet::kPlaces; ++i) die_by_chance(i);
+  change_fleet();
   unfinished_ = options_.calls;
   after(nanoseconds(0), [this] { arrive_somebody(); });
   constexpr std::uint64_t kTooManyEvents = 10'000'000;
-  const auto busy = [this] { return unfinished_ != 0 || !all_are_idle() || !archive_.is_idle(); };
+  const auto busy = [this] {
+    return unfinished_ != 0 || !all_are_idle() || !archive_.is_idle() || !fleet_.is_at_rest();
+  };
   while (busy() && event_count_ < kTooManyEvents) {
     const auto timer = dispatcher_.next_timer(now_);
     if (timer && (events_.empty() || *timer <= events_.top().at)) {
@@ -114,7 +101,7 @@ std::vector<std::string> Simulation::run() {
 
 bool Simulation::all_are_idle() const {
   bool idle = dispatcher_.in_flight() == 0;
-  for (std::uint32_t i = 0; i < options_.workers; ++i) {
+  for (std::uint32_t i = 0; i < dispatcher_.workers(); ++i) {
     idle = idle && dispatcher_.worker(i).in_flight() == 0;
   }
   return idle;
@@ -236,6 +223,7 @@ void Simulation::maybe_cancel(SimulatedCall& call) {
 }
 
 void Simulation::ended(Call& call) {
+  if (call.kind == dispatch::CallKind::kMove) return fleet_.ended(call);
   auto& simulated = static_cast<SimulatedCall&>(call);
   simulated.ended = true;
   simulated.ended_at = now_;
@@ -283,161 +271,6 @@ void Simulation::hand_off_due() {
   });
 }
 
-// ---- workers ----
-
-void Simulation::make_ready(std::uint32_t worker) {
-  workers_[worker].epoch = ++epochs_;
-  dispatcher_.worker_ready(worker, epochs_, now_);
-}
-
-void Simulation::die(std::uint32_t worker) {
-  Worker& w = workers_[worker];
-  if (unfinished_ != 0) {
-    after(some_time(kMeanBetweenDeaths * options_.workers), [this, worker] { die(worker); });
-  }
-  if (w.epoch == 0) return;
-  ++counts_.deaths;
-  w = Worker{};
-  if (chance() < 0.5) dispatcher_.hung_up(worker, now_);
-  dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed by SIGKILL", now_);
-  after(some_time(milliseconds(20)), [this, worker] { make_ready(worker); });
-}
-
-void Simulation::kill(std::uint32_t worker, std::string_view) {
-  after(std::chrono::microseconds(100), [this, worker, epoch = workers_[worker].epoch] {
-    if (workers_[worker].epoch == epoch) die(worker);
-  });
-}
-
-void Simulation::cancel(std::uint32_t, std::uint64_t) {}  // it answers in its own time
-
-std::uint64_t Simulation::begun(std::uint32_t worker) { return workers_[worker].claimed; }
-
-// At times the worker is about to begin one: it has claimed it, and sees that it was recalled.
-std::uint64_t Simulation::recall(std::uint32_t worker) {
-  Worker& w = workers_[worker];
-  w.recalled = w.received;
-  if (w.claimed < w.received && chance() < 0.2) {
-    ++w.claimed;
-    ++counts_.in_doubt;
-  }
-  return w.claimed;
-}
-
-Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
-  Worker& w = workers_[worker];
-  if (w.epoch == 0) {
-    problems_.push_back(fmt::format("{} was sent a request while dead", names_[worker]));
-    return Sent::kSent;
-  }
-  const bool idle = w.ring.empty() && w.running == 0;
-  if (w.ring.size() >= kRingRoom || (!idle && chance() < 0.01)) {
-    ++counts_.full;
-    return Sent::kFull;
-  }
-  if (request.hydrate && !is_consistent(*request.state)) {
-    problems_.push_back(fmt::format("a part of {}'s state is missing", request.session));
-  }
-  w.ring.push_back({.request_id = request.request_id,
-                    .order = ++w.received,
-                    .attempt = request.attempt,
-                    .session = std::string(request.session),
-                    .command = std::string(request.command),
-                    .version = request.state->version(),
-                    .state_id = request.state->state_id(),
-                    .hydrated = request.hydrate,
-                    .value = request.hydrate ? value_of(*request.state) : 0,
-                    .deadline = request.deadline});
-  begin_next(worker);
-  return Sent::kSent;
-}
-
-void Simulation::begin_next(std::uint32_t worker) {
-  Worker& w = workers_[worker];
-  if (w.running == options_.max_in_flight || w.ring.empty()) return;
-  ++w.running;
-  const Received received = w.ring.front();
-  w.ring.pop_front();
-  w.claimed = std::max(w.claimed, received.order);
-  if (received.order <= w.recalled) return skip(worker, received, OutcomeStatus::kRecalled);
-  if (received.deadline <= now_) {
-    ++counts_.skipped;
-    return skip(worker, received, OutcomeStatus::kCancelled);
-  }
-  if (chance() < 0.005) return;  // hangs until it is killed
-  // Sometimes so short that the pipeline opens.
-  const nanoseconds service = some_time(chance() < 0.5 ? kMeanService : kMeanService / 50);
-  after(service, [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
-}
-
-void Simulation::skip(std::uint32_t worker, const Received& received, OutcomeStatus status) {
-  after(nanoseconds(1), [this, worker, epoch = workers_[worker].epoch, received, status] {
-    if (workers_[worker].epoch != epoch) return;
-    Outcome outcome;
-    outcome.status = status;
-    outcome.attempt = received.attempt;
-    answer(worker, received.request_id, outcome);
-  });
-}
-
-void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Received& received) {
-  Worker& w = workers_[worker];
-  if (w.epoch != epoch) return;  // it died in between
-  Outcome outcome;
-  outcome.attempt = received.attempt;
-  outcome.service_ns = kMeanService.count() / 50;
-  outcome.hydration_ns = received.hydrated ? kMissCost.count() : 0;
-  std::vector<std::uint8_t> encoded;
-  std::vector<std::uint8_t> logged;
-  Cached& cached = w.cache[received.session];
-  if (received.session.empty()) cached = {};
-  const bool has = cached.version == received.version && cached.state_id == received.state_id;
-  if (!has && !received.hydrated && received.version != 0) {
-    outcome.status = OutcomeStatus::kNeedState;
-    ++counts_.need_state;
-  } else {
-    executed_.insert(received.request_id);
-    if (!has) {
-      cached = {
-          .version = received.version, .state_id = received.state_id, .value = received.value};
-    }
-    if (received.command == "fail") {
-      outcome.status = OutcomeStatus::kError;
-      outcome.error = Error{.category = ErrorCategory::kPython,
-                            .code = "exception",
-                            .message = "simulated",
-                            .retryable = chance() < 0.5};
-    } else if (received.command == "increment") {
-      ++cached.value;
-      ++cached.version;
-      cached.state_id = received.request_id;
-      const Value value = Value::of(cached.value);
-      encoded.assign(value.bytes().begin(), value.bytes().end());
-      outcome.delta.puts.push_back({.key = "value", .value = encoded});
-      const Value entry = Value::list({cached.value});
-      logged.assign(entry.bytes().begin(), entry.bytes().end());
-      auto& log = cached.version == 1 ? outcome.delta.puts : outcome.delta.appends;
-      log.insert(log.begin(), {.key = "log", .value = logged});
-    }
-    const Value answer = Value::of(cached.value);
-    outcome.result.assign(answer.bytes().begin(), answer.bytes().end());
-  }
-  if (chance() < 0.02) {
-    outcome.not_kept = true;
-    w.cache.erase(received.session);
-  }
-  if (w.cache.size() > kCacheRoom) w.cache.erase(w.cache.begin());
-  answer(worker, received.request_id, outcome);
-}
-
-void Simulation::answer(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome) {
-  --workers_[worker].running;
-  if (!dispatcher_.answered(worker, request_id, outcome, now_)) {
-    problems_.push_back(fmt::format("{}'s honest answer was not believed", names_[worker]));
-  }
-  begin_next(worker);
-}
-
 // ---- the verdict ----
 
 // What was taken back did not run, and its call waited for another attempt.
@@ -456,7 +289,9 @@ Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
   Expiries expiries;
   std::map<std::string, std::vector<std::int64_t>> uses;
   std::map<std::int64_t, std::uint64_t> arrivals;
+  const std::set<std::uint64_t> moves = fleet_.moves();
   for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.call != 0 && moves.contains(event.call)) continue;  // no use of the session
     if (event.kind == EventKind::kCallArrived) arrivals[event.time_ns] = event.call;
     std::vector<std::int64_t>& used = uses[event.session];
     if (event.kind != EventKind::kSessionEnded || event.detail != to_string(SessionEnd::kExpired)) {
@@ -491,12 +326,14 @@ std::vector<std::string> Simulation::verdict() {
   counts_.stolen = metrics_.steals.value();
   counts_.shed = metrics_.refused_for(telemetry::Refusal::kOverloaded).value();
   counts_.recalled = metrics_.recalls.value();
+  counts_.moved = fleet_.moved();
+  counts_.left = fleet_.left();
   check_recalls(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));
   }
-  for (std::uint32_t i = 0; i < options_.workers; ++i) {
+  for (std::uint32_t i = 0; i < dispatcher_.workers(); ++i) {
     if (dispatcher_.worker(i).in_flight() != 0) {
       wrong.push_back(fmt::format("a slot of {} was lost", names_[i]));
     }

@@ -26,6 +26,7 @@
 #include "tests/sim/flaky_store.h"
 #include "tests/sim/simulated_archive.h"
 #include "tests/sim/simulated_call.h"
+#include "tests/sim/simulated_fleet.h"
 #include "tests/support/fragile_store.h"
 
 namespace dspool::sim {
@@ -44,12 +45,14 @@ struct Options {
   std::uint32_t rush = 1;  // calls come so many times as often
   double zipf = 0.6;       // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
-  bool durable = false;  // there is a durable store, and half of the sessions are `local`
+  bool durable = false;   // there is a durable store, and half of the sessions are `local`
+  bool restless = false;  // the fleet changes all the time, and sessions are moved
 };
 
 class Simulation final : private dispatch::Transport,
                          private dispatch::CallListener,
-                         private dispatch::Archive {
+                         private dispatch::Archive,
+                         private SimulatedProcesses {
  public:
   explicit Simulation(const Options& options);
   ~Simulation() override;
@@ -62,7 +65,8 @@ class Simulation final : private dispatch::Transport,
   struct Counts {
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
-                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0;
+                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0,
+                  moved = 0, left = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -93,6 +97,12 @@ class Simulation final : private dispatch::Transport,
     std::uint64_t recalled = 0;  // these are skipped if they were not claimed before
     std::uint32_t running = 0;
     std::map<std::string, Cached> cache;
+    std::set<std::uint64_t> asking;  // attempts whose session's state it has asked for
+    bool is_told_to_end = false;
+  };
+  struct Place {
+    bool wanted = false;
+    std::uint64_t starts = 0;
   };
   struct Event {
     TimePoint at;
@@ -112,13 +122,22 @@ class Simulation final : private dispatch::Transport,
   void turn_came(Call& call) override;
   void hand_off_due() override;
   void room_due() override;
+  void fleet_due() override { fleet_.due(); }
   void start(std::unique_ptr<dispatch::Errand> errand) override;
+  void after(nanoseconds delay, std::function<void()> act) override;
+  [[nodiscard]] TimePoint now() const override { return now_; }
+  void start_in(std::uint32_t place) override;
+  void retire(std::uint32_t place, bool was_told) override;
 
-  void after(nanoseconds delay, std::function<void()> act);
   [[nodiscard]] double chance();
   [[nodiscard]] nanoseconds some_time(nanoseconds mean);
+  void start_soon(std::uint32_t place, nanoseconds mean);
   void make_ready(std::uint32_t worker);
+  void die_by_chance(std::uint32_t worker);
   void die(std::uint32_t worker);
+  void end_if_done(std::uint32_t worker);
+  void bury(std::uint32_t worker, std::string_view how);
+  void change_fleet();
   void begin_next(std::uint32_t worker);
   void skip(std::uint32_t worker, const Received& received, dispatch::OutcomeStatus status);
   void finish(std::uint32_t worker, std::uint64_t epoch, const Received& received);
@@ -149,7 +168,9 @@ class Simulation final : private dispatch::Transport,
   SimulatedArchive archive_;
   std::vector<std::string> names_;
   dispatch::Dispatcher dispatcher_;
+  SimulatedFleet fleet_;
   std::vector<Worker> workers_;
+  std::vector<Place> places_;
   std::uint64_t epochs_ = 0;
   std::priority_queue<Event> events_;
   std::uint64_t event_count_ = 0;

@@ -1,6 +1,6 @@
 // A thousand seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full
-// rings, recalls from them, evicted caches, refused commits, and a durable store that breaks. A
-// seed that fails is replayed with
+// rings, recalls from them, evicted caches, refused commits, a durable store that breaks, and a
+// fleet that changes. A seed that fails is replayed with
 //   DSPOOL_SEED=<seed> sim_test --gtest_filter=Replay.*
 #include "tests/sim/simulation.h"
 
@@ -21,7 +21,7 @@ Affinity affinity_for(std::uint64_t seed) {
 Options options_for(std::uint64_t seed) {
   const bool rush = seed % 9 == 4;  // far more than the workers can do
   return {.seed = seed,
-          .workers = static_cast<std::uint32_t>(1 + seed % 5),
+          .workers = static_cast<std::uint32_t>(1 + seed % (rush ? 2 : 5)),
           .sessions = rush ? 300 : static_cast<std::uint32_t>(3 + seed * 7 % 40),
           .calls = rush ? 1'500U : 400U,
           .max_in_flight = seed % 4 == 3 ? 4U : 1U,
@@ -29,7 +29,8 @@ Options options_for(std::uint64_t seed) {
           .rush = rush ? 4U : 1U,
           .zipf = 0.6 + 0.35 * static_cast<double>(seed % 3),
           .ttl = std::chrono::milliseconds(seed % 3 == 0 ? 40 : 0),
-          .durable = seed % 5 < 3};
+          .durable = seed % 5 < 3,
+          .restless = seed / 4 % 2 == 0};
 }
 
 TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
@@ -60,6 +61,8 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
     all.shed += counts.shed;
     all.recalled += counts.recalled;
     all.in_doubt += counts.in_doubt;
+    all.moved += counts.moved;
+    all.left += counts.left;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -81,6 +84,8 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
   EXPECT_GT(all.shed, 100U);
   EXPECT_GT(all.recalled, 1'000U);
   EXPECT_GT(all.in_doubt, 100U);
+  EXPECT_GT(all.moved, 1'000U);
+  EXPECT_GT(all.left, 1'000U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {
