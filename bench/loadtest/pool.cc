@@ -87,6 +87,7 @@ Result<Config> make_config(const Options& options, const std::vector<std::string
   const std::string python = options.python.empty() ? environment("DSPOOL_PYTHON") : options.python;
   if (!python.empty()) config.worker.python = absolute(python);
   if (options.workers) config.pool_size = *options.workers;
+  if (options.overload) config.overflow = 0;  // what the pool can do is to stay as it is
   if (options.max_in_flight) config.worker.max_in_flight = *options.max_in_flight;
   if (options.affinity) config.affinity = *options.affinity;
   if (options.durability) config.session.durability = *options.durability;

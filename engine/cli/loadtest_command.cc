@@ -64,7 +64,8 @@ void add_load(CLI::App& command, loadtest::Options& o) {
       ->group(group);
   command
       .add_option("--overload", o.overload,
-                  "Open loop: so many times what the pool can do, with --service-ms")
+                  "Open loop: so many times what the pool can do without overflow workers, "
+                  "which it gets none of; with --service-ms")
       ->type_name("TIMES")
       ->group(group);
   command

@@ -2,6 +2,8 @@
 
 namespace dspool::session {
 
+static_assert(sizeof(Session) <= 5 * 64, "each idle session would cost another cache line");
+
 SessionRef make_session(std::string_view id, TimePoint now, std::chrono::milliseconds ttl) {
   HotAllocator<Session> allocator;
   Session* place = std::allocator_traits<HotAllocator<Session>>::allocate(allocator, 1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <utility>
 
 namespace dspool::session {
@@ -24,7 +25,9 @@ void TimerWheel::arm(Timer& timer, TimePoint due) noexcept {
     tick =
         static_cast<std::uint64_t>((due - start_ - std::chrono::nanoseconds(1)) / tick_length_) + 1;
   }
-  timer.tick_ = std::max(tick, swept_to_ + 1);  // I3
+  tick = std::max(tick, swept_to_ + 1);  // I3
+  assert(tick <= kMostTicks);
+  timer.tick_ = tick & kMostTicks;
   link(timer);
 }
 

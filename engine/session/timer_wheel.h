@@ -3,8 +3,7 @@
 //
 // A hashed wheel: kSlots lists of intrusive timers, one for each tick of a round. A timer further
 // ahead than a round lies in its slot and is passed over until its round comes: a tick should be
-// long enough that few are. A bitmap
-// of two levels finds the next slot that is not empty.
+// long enough that few are. A bitmap of two levels finds the next slot that is not empty.
 //
 // Invariants
 //   I1  an armed timer is in slots_[tick % kSlots] or, while that slot is visited, in visiting_.
@@ -42,7 +41,7 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   [[nodiscard]] bool armed() const noexcept { return link_ != nullptr; }
-  [[nodiscard]] std::uint8_t kind() const noexcept { return kind_; }
+  [[nodiscard]] std::uint8_t kind() const noexcept { return static_cast<std::uint8_t>(kind_); }
   template <typename T>
   [[nodiscard]] T& subject() const noexcept {
     return *static_cast<T*>(subject_);
@@ -53,16 +52,16 @@ class Timer {
 
   Timer* next_ = nullptr;
   Timer** link_ = nullptr;  // what points to this timer; null: not armed
-  std::uint64_t tick_ = 0;
   void* subject_;
-  std::uint8_t kind_;
+  std::uint64_t tick_ : 56 = 0;
+  std::uint64_t kind_ : 8;
 };
 
 class TimerWheel {
  public:
   static constexpr std::size_t kSlots = 4096;
 
-  // `tick`, above 0: how exactly timers fire.
+  // `tick`, at least a microsecond: how exactly timers fire.
   TimerWheel(TimePoint start, std::chrono::nanoseconds tick) noexcept
       : start_(start), tick_length_(tick) {}
   // Disarms what is armed.
@@ -90,6 +89,7 @@ class TimerWheel {
   [[nodiscard]] std::optional<TimePoint> next_due_hint(TimePoint now) const noexcept;
 
  private:
+  static constexpr std::uint64_t kMostTicks = (std::uint64_t{1} << 56) - 1;
   static constexpr std::size_t kWordBits = 64;
   static constexpr std::size_t kWords = kSlots / kWordBits;
   static_assert(kWords == kWordBits, "occupied_words_ is one word");
