@@ -1,10 +1,5 @@
 #include "bench/loadtest/killer.h"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <csignal>
 #include <utility>
 #include <vector>
 
@@ -13,32 +8,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kProbe{200};
 constexpr milliseconds kSlice{100};
-
-// One process, for as long as the object lives: unlike its number, which the system may give to
-// another process at any time.
-class Process {
- public:
-  explicit Process(pid_t pid) : fd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {}
-  ~Process() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
-
-  [[nodiscard]] bool kill() const {
-    return fd_ >= 0 && syscall(SYS_pidfd_send_signal, fd_, SIGKILL, nullptr, 0) == 0;
-  }
-
- private:
-  int fd_;
-};
-
-bool works(const WorkerHealth& worker) {
-  return worker.pid > 0 &&
-         (worker.status == WorkerStatus::kIdle || worker.status == WorkerStatus::kBusy);
-}
 
 }  // namespace
 
@@ -101,19 +71,10 @@ bool Killer::wait_until_all_are_ready() {
 }
 
 std::optional<Kill> Killer::kill_random_worker() {
-  std::vector<WorkerHealth> workers = engine_.health_check(kProbe).workers;
-  std::erase_if(workers, [](const WorkerHealth& worker) { return !works(worker); });
+  const std::vector<WorkerHealth> workers = serving_workers(engine_);
   if (workers.empty() || stopping()) return std::nullopt;
   std::uniform_int_distribution<std::size_t> any(0, workers.size() - 1);
-  const WorkerHealth chosen = workers[any(random_)];
-  const Process process(chosen.pid);
-  // The number may have been given to another process since the probe; the descriptor cannot be.
-  const std::vector<WorkerHealth> now = engine_.health_check(milliseconds(0)).workers;
-  const bool same = std::ranges::any_of(now, [&](const WorkerHealth& worker) {
-    return worker.pid == chosen.pid && worker.epoch == chosen.epoch;
-  });
-  if (!same || !process.kill()) return std::nullopt;
-  return Kill{.worker = chosen.worker, .pid = chosen.pid, .epoch = chosen.epoch};
+  return kill_worker(engine_, workers[any(random_)]);
 }
 
 bool Killer::stopping() {

@@ -5,8 +5,6 @@
 // Thread-safe. Works on a thread of its own.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -14,18 +12,12 @@
 #include <mutex>
 #include <optional>
 #include <random>
-#include <string>
 #include <thread>
 
+#include "bench/loadtest/kill_worker.h"
 #include "dspool/engine.h"
 
 namespace dspool::loadtest {
-
-struct Kill {
-  std::string worker = {};
-  pid_t pid = 0;
-  std::uint64_t epoch = 0;
-};
 
 class Killer {
  public:

@@ -11,6 +11,7 @@
 #include "bench/loadtest/churner.h"
 #include "bench/loadtest/driver.h"
 #include "bench/loadtest/killer.h"
+#include "bench/loadtest/outage.h"
 #include "bench/loadtest/pool.h"
 #include "bench/loadtest/settle.h"
 #include "bench/loadtest/workload.h"
@@ -118,12 +119,21 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   EngineTarget target(engine);
   Report report;
   {
-    Driver driver(target, *workload, checker, driver_options(options, *config, *workload, console));
+    std::optional<Outage> outage;
+    DriverOptions driving = driver_options(options, *config, *workload, console);
+    driving.on_ended = [&outage](const Start&, const Result<Answer>& result) {
+      if (outage && result) outage->succeeded();
+    };
+    Driver driver(target, *workload, checker, std::move(driving));
     std::optional<Killer> killer;
+    const auto tell = [&console](const Kill& kill) {
+      console.line(fmt::format("killed {} (process {})", kill.worker, kill.pid));
+    };
     if (const auto interval = interval_of(options.kill_every_seconds)) {
-      killer.emplace(engine, interval, options.seed, [&console](const Kill& kill) {
-        console.line(fmt::format("killed {} (process {})", kill.worker, kill.pid));
-      });
+      killer.emplace(engine, interval, options.seed, tell);
+    }
+    if (const auto at = interval_of(options.kill_half_at_seconds)) {
+      outage.emplace(engine, *at, options.seed, tell);
     }
     std::optional<Churner> churner;
     if (const auto interval = interval_of(options.churn_seconds)) {
@@ -132,6 +142,7 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
     }
     report.tally = driver.run(stop);
     if (churner) report.changes = churner->stop();
+    if (outage) report.recovery = outage->finish();
   }
   console.clear_progress();
   wait_until_ready(engine, kReadyAtEnd, stop);

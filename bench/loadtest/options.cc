@@ -132,6 +132,9 @@ Result<void> check_ranges(const Options& o) {
       .and_then([&] { return check_range("--warmup", o.warmup_seconds, 0, kLongestSeconds); })
       .and_then(
           [&] { return check_range("--kill-every", o.kill_every_seconds, 0.1, kLongestSeconds); })
+      .and_then([&] {
+        return check_range("--kill-half-at", o.kill_half_at_seconds, 0.1, kLongestSeconds);
+      })
       .and_then([&] { return check_range("--churn", o.churn_seconds, 0.1, kLongestSeconds); })
       .and_then([&] {
         return check_range("--payload-bytes", as_double(o.payload_bytes), 1, kMostPayloadBytes);

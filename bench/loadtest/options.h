@@ -55,7 +55,8 @@ struct Options {
 
   // What goes wrong, and what is kept.
   std::optional<double> kill_every_seconds = {};
-  std::optional<double> churn_seconds = {};  // between changes of the pool
+  std::optional<double> kill_half_at_seconds = {};  // from the start of the load
+  std::optional<double> churn_seconds = {};         // between changes of the pool
   std::string history_file = {};
 };
 

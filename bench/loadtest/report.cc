@@ -43,6 +43,15 @@ std::string to_text(const Changes& changes) {
                             changes.migrated_sessions, changes.recycled_workers);
 }
 
+std::string to_text(const Recovery& recovery) {
+  if (!recovery.after) {
+    return fmt::format("not to be seen in this time, after {} workers were killed at once",
+                       recovery.killed);
+  }
+  return fmt::format("{} ms after {} workers were killed at once, as much was done as before",
+                     recovery.after->count(), recovery.killed);
+}
+
 std::string_view proof_of(Check check) {
   switch (check) {
     case Check::kCounter:
@@ -104,7 +113,11 @@ std::string to_json(const Report& report) {
                {"crossed", report.verdicts.crossed},
                {"damaged", tally.damaged},
                {"worker_restarts", report.worker_restarts},
-               {"changes", report.changes ? to_value(*report.changes) : Value()}}
+               {"changes", report.changes ? to_value(*report.changes) : Value()},
+               {"killed_at_once", report.recovery ? Value::of(report.recovery->killed) : Value()},
+               {"recovery_ms", report.recovery && report.recovery->after
+                                   ? Value::of(report.recovery->after->count())
+                                   : Value()}}
       .to_json();
 }
 
@@ -140,6 +153,7 @@ std::string to_table(const Report& report) {
   }
   fmt::format_to(out, "restarts     {} workers\n", report.worker_restarts);
   if (report.changes) fmt::format_to(out, "changes      {}\n", to_text(*report.changes));
+  if (report.recovery) fmt::format_to(out, "recovery     {}\n", to_text(*report.recovery));
   const Verdicts& verdicts = report.verdicts;
   fmt::format_to(out, "order        lost {}   duplicated {}   out of order {}   crossed {}\n",
                  verdicts.lost, verdicts.duplicated, verdicts.out_of_order, verdicts.crossed);

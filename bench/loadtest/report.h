@@ -7,6 +7,7 @@
 
 #include "bench/loadtest/churner.h"
 #include "bench/loadtest/order_checker.h"
+#include "bench/loadtest/outage.h"
 #include "bench/loadtest/tally.h"
 #include "bench/loadtest/workload.h"
 
@@ -19,6 +20,7 @@ struct Report {
   std::uint64_t sessions = 0;  // that were used
   std::uint64_t worker_restarts = 0;
   std::optional<Changes> changes = {};             // none: the pool was let alone
+  std::optional<Recovery> recovery = {};           // none: no half of them was killed
   std::uint64_t unsettled_sessions = 0;            // whose end could not be looked at
   std::optional<double> capacity_per_second = {};  // where it is known how long operations take
   bool stopped_early = false;
@@ -35,10 +37,11 @@ struct Report {
 // {"total_operations", "successes", "failures", "errors_by_category", "duration_ms",
 // "ops_per_second", "success_rate", "latency_us": {"p50", "p90", "p99", "p999", "max"},
 // "refusal_us": {"p50", "p99", "max"}, "capacity_per_second" or null, "lost",
-// "duplicated", "out_of_order", "crossed", "damaged", "worker_restarts", "changes"}, the last
-// null without --churn. Operations are calls,
-// however many attempts they took; those of the warm-up are not counted, but checked. Latencies are
-// those of successes, and apart from them of what was refused for want of room; in
+// "duplicated", "out_of_order", "crossed", "damaged", "worker_restarts", "changes",
+// "killed_at_once", "recovery_ms"}: "changes" is null without --churn, the last two without
+// --kill-half-at, and the last also where what it was before was not reached again. Operations are
+// calls, however many attempts they took; those of the warm-up are not counted, but checked.
+// Latencies are those of successes, and apart from them of what was refused for want of room; in
 // `errors_by_category`, categories without an error are left out.
 [[nodiscard]] std::string to_json(const Report& report);
 

@@ -14,6 +14,8 @@ namespace {
 
 using Args = std::function<Value(const Start&)>;
 
+constexpr double kUsualSleepMs = 10;
+
 Elapsed elapsed(double value) {
   return std::chrono::duration_cast<Elapsed>(std::chrono::duration<double>(value));
 }
@@ -56,6 +58,7 @@ Result<Args> args_of(const Options& options, std::string_view command) {
     return same_for_all(*std::move(args));
   }
   if (options.service_ms) return same_for_all(Value{{"service_ms", *options.service_ms}});
+  if (command == "sleep") return same_for_all(Value{{"ms", kUsualSleepMs}});
   if (command != "predict") return same_for_all(Value());
   return [](const Start& start) {
     return Value{{"question", made_up_question(start.session, start.index)}};

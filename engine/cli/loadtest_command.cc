@@ -35,6 +35,8 @@ constexpr const char* kFooter =
     "      open loop: 20,000 arrive per second, whatever becomes of them\n"
     "  dspool loadtest --duration 60 --kill-every 2 --max-retries 3\n"
     "      a worker is killed every other second\n"
+    "  dspool loadtest --command sleep --kill-half-at 5 --json\n"
+    "      half of them are killed at once: how long until as much is done as before\n"
     "  dspool loadtest --overload 2 --service-ms 20 --max-in-flight 8 --duration 30\n"
     "      twice as much as the pool can do: what is refused, and how soon\n"
     "  dspool loadtest --sessions 64 --ops 200 --payload-bytes 1048576\n"
@@ -125,6 +127,12 @@ void add_operation(CLI::App& command, loadtest::Options& o) {
   command
       .add_option("--kill-every", o.kill_every_seconds,
                   "SIGKILL a random worker every SECONDS, once all are ready again")
+      ->type_name("SECONDS")
+      ->group(group);
+  command
+      .add_option("--kill-half-at", o.kill_half_at_seconds,
+                  "SIGKILL half of the workers at once, SECONDS after the load began, and tell how "
+                  "long it took until as much was done as before")
       ->type_name("SECONDS")
       ->group(group);
   command

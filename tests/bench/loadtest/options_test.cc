@@ -102,6 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"NegativeWarmup", [](Options& o) { o.warmup_seconds = -1; }, "--warmup must be"},
         Wrong{"NegativeZipf", [](Options& o) { o.zipf = -0.1; }, "--zipf must be between"},
         Wrong{"KillsWithoutPause", [](Options& o) { o.kill_every_seconds = 0; }, "--kill-every"},
+        Wrong{"KillsHalfBeforeItBegins", [](Options& o) { o.kill_half_at_seconds = 0; },
+              "--kill-half-at must be between"},
         Wrong{"OverloadWithoutAServiceTime", [](Options& o) { o.overload = 2; },
               "--overload needs --service-ms"},
         Wrong{"OverloadAtARate", [](Options& o) { o.overload = 2, o.service_ms = 20, o.rate = 10; },

@@ -31,7 +31,7 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_THAT(json, Not(HasSubstr("\n")));
   const Result<Value> value = Value::parse_json(json);
   ASSERT_TRUE(value) << value.error().message;
-  EXPECT_EQ(value->size(), 17U);
+  EXPECT_EQ(value->size(), 19U);
   EXPECT_EQ((*value)["total_operations"].as_int64(), 4);
   EXPECT_EQ((*value)["successes"].as_int64(), 3);
   EXPECT_EQ((*value)["failures"].as_int64(), 1);
@@ -63,6 +63,19 @@ TEST(ReportTest, TellsOfChangesWhereThereWereAny) {
   const Result<Value> value = Value::parse_json(to_json(report));
   EXPECT_EQ((*value)["changes"]["rebalance"].as_int64(), 5);
   EXPECT_EQ((*value)["changes"]["refused"].as_int64(), 6);
+}
+
+TEST(Report, TellsOfARecovery) {
+  Report report;
+  EXPECT_THAT(to_json(report), HasSubstr("\"recovery_ms\":null"));
+  EXPECT_THAT(to_table(report), Not(HasSubstr("recovery")));
+  report.recovery = Recovery{.killed = 3};
+  EXPECT_THAT(to_json(report), HasSubstr("\"killed_at_once\":3"));
+  EXPECT_THAT(to_json(report), HasSubstr("\"recovery_ms\":null"));
+  EXPECT_THAT(to_table(report), HasSubstr("not to be seen"));
+  report.recovery->after = std::chrono::milliseconds(450);
+  EXPECT_THAT(to_json(report), HasSubstr("\"recovery_ms\":450"));
+  EXPECT_THAT(to_table(report), HasSubstr("450 ms after 3 workers"));
 }
 
 TEST(ReportTest, AddsUpCodesOfOneCategory) {
