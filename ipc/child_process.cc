@@ -79,7 +79,7 @@ std::string describe(ExecStep step, const std::string& program) {
 
 std::string ExitStatus::describe() const {
   if (code == kUnknown) return "ended, and something else in this process took its exit status";
-  if (code == kUntold) return "after its parent, which could have told how";
+  if (code == kUntold) return "ended, and nobody could tell how";
   if (!signalled) return "exit status " + std::to_string(code);
   const char* name = ::sigabbrev_np(code);
   return "killed by " +

@@ -1,5 +1,6 @@
 #include "ipc/control_message.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -38,6 +39,12 @@ FileDescriptor take_descriptors(msghdr& header) {
     }
   }
   return first;
+}
+
+// An empty message and the end look the same.
+bool has_hung_up(int socket) {
+  pollfd end{.fd = socket, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&end, 1, 0) > 0;
 }
 
 }  // namespace
@@ -80,7 +87,7 @@ std::optional<ControlMessage> receive_message(int socket, bool wait) {
   const int flags = wait ? 0 : MSG_DONTWAIT;
   const ssize_t length =
       uninterrupted([&] { return ::recv(socket, nullptr, 0, flags | MSG_PEEK | MSG_TRUNC); });
-  if (length <= 0) return std::nullopt;
+  if (length < 0 || (length == 0 && has_hung_up(socket))) return std::nullopt;
   ControlMessage message{.bytes = std::vector<std::byte>(static_cast<std::size_t>(length)),
                          .descriptor = {}};
   iovec part{.iov_base = message.bytes.data(), .iov_len = message.bytes.size()};

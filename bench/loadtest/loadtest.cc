@@ -24,7 +24,15 @@ using std::chrono::milliseconds;
 // A call ends by its deadline plus a small bound; a pool that takes longer is broken.
 constexpr milliseconds kBound{10'000};
 constexpr milliseconds kReadyAtEnd{30'000};
-constexpr std::uint64_t kChurnedRequests = 5'000;  // of a worker, after which it is replaced
+
+// After how many requests a worker is replaced in a pool that is to change: every few seconds.
+std::uint64_t churned_requests(const Config& config, const Options& options) {
+  constexpr std::uint64_t kOfShortOnes = 5'000;
+  constexpr double kEveryMs = 5'000;
+  if (!options.service_ms) return kOfShortOnes;
+  const double runs = kEveryMs / *options.service_ms * config.worker.max_in_flight;
+  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(runs), 1, kOfShortOnes);
+}
 
 double to_seconds(Elapsed time) { return static_cast<double>(time.count()) / 1e9; }
 
@@ -99,14 +107,18 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   if (!config) return tl::unexpected(config.error());
   Options options = with_adapter_of(*config, asked);
   if (const Result<void> valid = validate(options); !valid) return tl::unexpected(valid.error());
-  if (options.overload) options.rate = *options.overload * capacity_of(*config, options);
+  if (options.overload) {
+    options.rate = std::min(*options.overload * capacity_of(*config, options), kHighestRate);
+  }
   Result<Workload> workload = make_workload(options);
   if (!workload) return tl::unexpected(workload.error());
   Result<HistoryFile> history = HistoryFile::open(options.history_file);
   if (!history) return tl::unexpected(history.error());
 
   const bool recycles = config->worker.max_requests != 0;
-  if (options.churn_seconds && !recycles) config->worker.max_requests = kChurnedRequests;
+  if (options.churn_seconds && !recycles) {
+    config->worker.max_requests = churned_requests(*config, options);
+  }
   hand_logs_to(console, *config);
   Result<Pool> pool = start_pool(options, *config);
   if (!pool) return tl::unexpected(pool.error());
@@ -126,7 +138,9 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
     };
     Driver driver(target, *workload, checker, std::move(driving));
     std::optional<Killer> killer;
-    const auto tell = [&console](const Kill& kill) {
+    std::atomic<std::uint64_t> kills = 0;
+    const auto tell = [&](const Kill& kill) {
+      ++kills;
       console.line(fmt::format("killed {} (process {})", kill.worker, kill.pid));
     };
     if (const auto interval = interval_of(options.kill_every_seconds)) {
@@ -141,6 +155,10 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
                       [&console](const std::string& what) { console.line(what); });
     }
     report.tally = driver.run(stop);
+    if (killer) {
+      killer->stop();
+      report.kills = kills.load();
+    }
     if (churner) report.changes = churner->stop();
     if (outage) report.recovery = outage->finish();
   }
@@ -152,8 +170,12 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   }
   report.verdicts = checker.finish();
   report.check = workload->check;
-  if (options.service_ms) report.capacity_per_second = capacity_of(*config, options);
-  report.worker_restarts = engine.stats().worker_restarts;
+  if (options.overload) report.capacity_per_second = capacity_of(*config, options);
+  const Stats stats = engine.stats();
+  report.worker_restarts = stats.worker_restarts;
+  if (const double found = static_cast<double>(stats.warm_hits + stats.misses); found > 0) {
+    report.hit_rate = static_cast<double>(stats.warm_hits) / found;
+  }
   report.stopped_early = stop.load();
   history->write(engine, console);
   return report;

@@ -14,7 +14,6 @@ constexpr std::uint32_t kMostInFlight = 256;
 constexpr std::uint32_t kMostSessions = 10'000'000;
 constexpr std::uint32_t kMostOutstanding = 100'000;
 constexpr double kMostPayloadBytes = 512.0 * 1024 * 1024;
-constexpr double kHighestRate = 10'000'000;
 constexpr double kHighestZipf = 5;
 constexpr double kLongestSeconds = 7 * 24 * 3600;
 
@@ -40,6 +39,8 @@ Result<void> check_conflicts(const Options& o) {
        "a load is either open (operations arrive at a rate) or closed (a number is outstanding)"},
       {o.overload.has_value(), "--overload", trace, "--trace",
        "the trace says when operations arrive; change its pace with --speedup"},
+      {o.overload.has_value(), "--overload", o.churn_seconds.has_value(), "--churn",
+       "what the pool can do is to stay as it is while more is asked of it"},
       {trace, "--trace", questions, "--questions", "each of them says what the operations are"},
       {trace, "--trace", o.rate.has_value(), "--rate",
        "the trace says when operations arrive; change its pace with --speedup"},
@@ -161,6 +162,10 @@ Result<void> check_adapter(const Options& o) {
 }
 
 }  // namespace
+
+bool disturbs(const Options& options) noexcept {
+  return options.kill_every_seconds || options.kill_half_at_seconds || options.churn_seconds;
+}
 
 Result<void> validate(const Options& options) {
   return check_adapter(options).and_then([&] { return check_conflicts(options); }).and_then([&] {

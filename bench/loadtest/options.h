@@ -63,8 +63,14 @@ struct Options {
 inline constexpr std::uint32_t kDefaultSessions = 100;
 inline constexpr std::uint64_t kDefaultOps = 100;
 inline constexpr std::uint32_t kDefaultConcurrency = 16;
+inline constexpr double kHighestRate = 10'000'000;
+// Where something is to go wrong meanwhile, and nothing says how long that goes on.
+inline constexpr std::chrono::seconds kDisturbedDuration{20};
 // No load test runs longer unless it is told to.
 inline constexpr std::chrono::minutes kDefaultDuration{10};
+
+// Whether workers are killed, or the pool is changed.
+[[nodiscard]] bool disturbs(const Options& options) noexcept;
 
 using load::invalid_options;
 

@@ -113,6 +113,8 @@ std::string to_json(const Report& report) {
                {"crossed", report.verdicts.crossed},
                {"damaged", tally.damaged},
                {"worker_restarts", report.worker_restarts},
+               {"hit_rate", report.hit_rate},
+               {"kills", report.kills ? Value::of(*report.kills) : Value()},
                {"changes", report.changes ? to_value(*report.changes) : Value()},
                {"killed_at_once", report.recovery ? Value::of(report.recovery->killed) : Value()},
                {"recovery_ms", report.recovery && report.recovery->after
@@ -151,7 +153,10 @@ std::string to_table(const Report& report) {
                    readable(tally.refusals.percentile(0.5)),
                    readable(tally.refusals.percentile(0.99)), readable(tally.refusals.max()));
   }
+  fmt::format_to(out, "warm         {:.1f} % of the attempts in sessions with state\n",
+                 100 * report.hit_rate);
   fmt::format_to(out, "restarts     {} workers\n", report.worker_restarts);
+  if (report.kills) fmt::format_to(out, "kills        {}\n", *report.kills);
   if (report.changes) fmt::format_to(out, "changes      {}\n", to_text(*report.changes));
   if (report.recovery) fmt::format_to(out, "recovery     {}\n", to_text(*report.recovery));
   const Verdicts& verdicts = report.verdicts;
@@ -163,6 +168,13 @@ std::string to_table(const Report& report) {
 }
 
 std::string unproved(const Report& report) {
+  if (report.kills == 0U) return "no worker was killed: it has to run for longer (--duration)";
+  if (report.changes && report.changes->done == decltype(report.changes->done){}) {
+    return "nothing was changed: it has to run for longer (--duration)";
+  }
+  if (report.recovery && report.recovery->killed == 0) {
+    return "no worker was killed: it has to run until after --kill-half-at (--duration)";
+  }
   if (report.unsettled_sessions == 0) return {};
   const std::string_view why =
       report.check == Check::kCounter

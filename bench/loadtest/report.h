@@ -19,8 +19,10 @@ struct Report {
   Check check = Check::kVersionsOnly;
   std::uint64_t sessions = 0;  // that were used
   std::uint64_t worker_restarts = 0;
+  std::optional<std::uint64_t> kills = {};         // none: nobody was to be killed
   std::optional<Changes> changes = {};             // none: the pool was let alone
   std::optional<Recovery> recovery = {};           // none: no half of them was killed
+  double hit_rate = 0;                             // of attempts in sessions that have state
   std::uint64_t unsettled_sessions = 0;            // whose end could not be looked at
   std::optional<double> capacity_per_second = {};  // where it is known how long operations take
   bool stopped_early = false;
@@ -37,12 +39,13 @@ struct Report {
 // {"total_operations", "successes", "failures", "errors_by_category", "duration_ms",
 // "ops_per_second", "success_rate", "latency_us": {"p50", "p90", "p99", "p999", "max"},
 // "refusal_us": {"p50", "p99", "max"}, "capacity_per_second" or null, "lost",
-// "duplicated", "out_of_order", "crossed", "damaged", "worker_restarts", "changes",
-// "killed_at_once", "recovery_ms"}: "changes" is null without --churn, the last two without
-// --kill-half-at, and the last also where what it was before was not reached again. Operations are
-// calls, however many attempts they took; those of the warm-up are not counted, but checked.
-// Latencies are those of successes, and apart from them of what was refused for want of room; in
-// `errors_by_category`, categories without an error are left out.
+// "duplicated", "out_of_order", "crossed", "damaged", "worker_restarts", "hit_rate",
+// "kills", "changes", "killed_at_once", "recovery_ms"}: "kills" is null without --kill-every,
+// "changes" without --churn, the last two without --kill-half-at, and the last also where what it
+// was before was not reached again. Operations are calls, however many attempts they took; those of
+// the warm-up are not counted, but checked. Latencies are those of successes, and apart from them
+// of what was refused for want of room; in `errors_by_category`, categories without an error are
+// left out.
 [[nodiscard]] std::string to_json(const Report& report);
 
 [[nodiscard]] std::string to_table(const Report& report);

@@ -22,8 +22,9 @@ Elapsed elapsed(double value) {
 
 Window window_of(const Options& options) {
   const Elapsed warmup = elapsed(options.warmup_seconds);
-  const Elapsed duration =
-      options.duration_seconds ? elapsed(*options.duration_seconds) : Elapsed(kDefaultDuration);
+  const Elapsed duration = options.duration_seconds            ? elapsed(*options.duration_seconds)
+                           : disturbs(options) && !options.ops ? Elapsed(kDisturbedDuration)
+                                                               : Elapsed(kDefaultDuration);
   return Window{.warmup = warmup, .end = warmup + duration};
 }
 
@@ -173,8 +174,8 @@ Result<Workload> make_repetition(const Options& options) {
   const std::uint32_t sessions = options.sessions.value_or(kDefaultSessions);
   workload.session_ids = made_up_ids(sessions);
   // With a duration only, the number of operations has no limit of its own.
-  const std::optional<std::uint64_t> ops =
-      options.ops || options.duration_seconds ? options.ops : std::optional(kDefaultOps);
+  const bool has_bound = options.ops || options.duration_seconds || disturbs(options);
+  const std::optional<std::uint64_t> ops = has_bound ? options.ops : std::optional(kDefaultOps);
   std::unique_ptr<SessionPicker> picker;
   if (options.zipf) {
     const std::optional<std::uint64_t> total = ops ? std::optional(*ops * sessions) : std::nullopt;

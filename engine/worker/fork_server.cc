@@ -128,14 +128,16 @@ Result<ipc::FileDescriptor> ForkServer::order(std::uint64_t epoch, std::span<con
   ordered_ = 0;
   if (forked_pidfd_.is_open()) return std::move(forked_pidfd_);
   if (refusal_) return tl::unexpected(*std::exchange(refusal_, std::nullopt));
-  lost_at_first_order_ = !has_forked_;
+  lost_at_first_order_ = sent && !has_forked_;
   return tl::unexpected(lost_server());
 }
 
 void ForkServer::watch(std::vector<pollfd>& watched) const {
   if (!process_) return;
-  const int descriptor = state_ == State::kEnding ? process_->pidfd() : socket_.get();
-  watched.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
+  watched.push_back({.fd = process_->pidfd(), .events = POLLIN, .revents = 0});
+  if (state_ != State::kEnding) {
+    watched.push_back({.fd = socket_.get(), .events = POLLIN, .revents = 0});
+  }
   output_->watch(watched);
   if (state_ != State::kReady) return;
   for (const auto& [epoch, forked] : forked_) {
@@ -149,7 +151,10 @@ void ForkServer::look() {
   if (std::exchange(failure_was_told_, false)) failure_.reset();
   if (!process_) return;
   output_->drain();
+  // Who has its socket from it may keep that open for long after its end.
+  const bool has_ended = ipc::has_ended(process_->pidfd());
   receive();
+  if (has_ended && state_ != State::kEnding) end_it();
   if (state_ == State::kReady) look_for_ends();
   if (state_ == State::kStarting && started_ + config_.start_timeout <= Clock::now()) {
     fail(not_ready_in_time("the fork server", config_.start_timeout));
@@ -196,7 +201,10 @@ void ForkServer::take(const ForkReport& report, ipc::ControlMessage& message) {
       was_ready_ = true;
       return log_.info("{} is ready (pid {})", kName, process_->pid());
     case wire::ForkWord::forked:
-      if (!ordered || !message.descriptor.is_open()) return kill("it forked what nobody ordered");
+      if (!ordered) return kill("it forked what nobody ordered");
+      if (!message.descriptor.is_open()) {
+        return kill("its worker's pidfd cannot be received: raise the limit of open files");
+      }
       forked_pidfd_ = std::move(message.descriptor);
       return;
     case wire::ForkWord::failed:
@@ -267,7 +275,7 @@ void ForkServer::bury(const ipc::ExitStatus& status) {
   if (lost_at_first_order_) return fail(died_when_it_forked(how, words));
   log_.warning("{} ended ({}) and is replaced; its workers live on", kName, how);
   is_awaited_ = false;
-  if (has_forked_) start();
+  if (has_forked_ && !is_last_) start();
 }
 
 }  // namespace dspool::worker

@@ -62,6 +62,8 @@ class ForkServer {
   void watch(std::vector<pollfd>& watched) const;
   // Takes in what the server has said and printed, and replaces one that has died.
   void look();
+  // From here on a server that dies is not replaced.
+  void be_last() noexcept { is_last_ = true; }
   // When `look` has something to do at the latest.
   [[nodiscard]] std::optional<Clock::time_point> due() const noexcept;
 
@@ -108,6 +110,7 @@ class ForkServer {
   bool has_forked_ = false;
   bool lost_at_first_order_ = false;  // the next one would be, too
   bool has_explained_ = false;        // `failure_` said why it had to end
+  bool is_last_ = false;
 
   std::uint64_t ordered_ = 0;                         // the epoch of the order under way
   ipc::FileDescriptor forked_pidfd_;                  // what came of it, or

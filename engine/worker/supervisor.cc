@@ -200,6 +200,7 @@ bool Supervisor::wait_ready(std::uint32_t count, std::chrono::milliseconds patie
 void Supervisor::begin_shut_down(std::chrono::milliseconds patience) {
   post([this, patience] {
     stopping_ = true;
+    if (fork_server_) fork_server_->be_last();
     for (Slot& slot : slots_) {
       slot.wanted = false;
       slot.start_at.reset();

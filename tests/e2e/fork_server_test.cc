@@ -218,6 +218,13 @@ TEST(ForkServerTest, AnAdapterThatKeepsACacheOpenIsRefusedByTheFile) {
   EXPECT_THAT(engine.error().message, AllOf(HasSubstr(path), HasSubstr("spawn")));
 }
 
+TEST(ForkServerTest, AnAdapterThatStartsAProcessIsRefused) {
+  const auto engine = Engine::start(fork_config(1, "forkable:Companion"));
+  ASSERT_FALSE(engine);
+  EXPECT_EQ(engine.error().code, "fork_refused");
+  EXPECT_THAT(engine.error().message, AllOf(HasSubstr("started a process"), HasSubstr("spawn")));
+}
+
 TEST(ForkServerTest, ThreadsThatHaveEndedOrBeginInTheWorkerAreAllowed) {
   EXPECT_NE(test::start_pool(fork_config(1, "forkable:JoinedThread")), nullptr);
   EXPECT_NE(test::start_pool(fork_config(2, "forkable:StartsAThreadLater")), nullptr);

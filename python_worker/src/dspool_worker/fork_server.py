@@ -49,7 +49,8 @@ class ForkServer:
 
     def check(self) -> ErrorReport | None:
         """Why nothing can be forked here, or None."""
-        hindrance = fork_hindrance(_THREADS_PATIENCE_S)
+        hindrance = None if self._workers else _own_children()
+        hindrance = hindrance or fork_hindrance(_THREADS_PATIENCE_S)
         if hindrance is None:
             return None
         return refusal(
@@ -134,7 +135,8 @@ class ForkServer:
             if ended is not None:
                 signalled, code = ended.si_code != os.CLD_EXITED, ended.si_status
             # Before it is reaped: until then nobody else can have its number.
-            os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has left its group
+                os.killpg(pid, signal.SIGKILL)
             os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         self._poll.unregister(pidfd)
         os.close(pidfd)
@@ -180,6 +182,15 @@ def _reserve_channel_descriptors() -> None:
             os.dup2(null, number, inheritable=False)
     if null not in channel_descriptors():
         os.close(null)
+
+
+def _own_children() -> str | None:
+    """What the import has started would be nobody's when the server is killed."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return "it has started a process"
 
 
 def _fork() -> int:

@@ -88,6 +88,41 @@ TEST_F(ProgramTest, SaysNothingMoreWhereItHasOneCore) {
   EXPECT_THAT(ran.err, IsEmpty());
 }
 
+TEST_F(ProgramTest, ProvesAPoolThatChangesAndWhoseWorkersDie) {
+  const Ran ran =
+      run("dspool loadtest --workers 2 --sessions 50 --duration 4 --churn 0.2 --kill-every 0.5 "
+          "--max-retries 20 --json 2>/dev/null");
+  EXPECT_EQ(ran.status, 0) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("\"lost\":0"));
+  EXPECT_THAT(ran.out, HasSubstr("\"duplicated\":0"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("\"changes\":null")));
+  EXPECT_THAT(ran.out, Not(HasSubstr("\"kills\":0")));
+}
+
+TEST_F(ProgramTest, RefusesWhatIsMoreThanThePoolCanDoAndProvesTheRest) {
+  const Ran ran =
+      run("dspool loadtest --workers 1 --max-in-flight 4 --service-ms 20 --overload 3 "
+          "--sessions 200 --duration 3 --json");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("\"resource_error\":"));
+  EXPECT_THAT(ran.out, HasSubstr("\"capacity_per_second\":200"));
+  EXPECT_THAT(ran.out, HasSubstr("\"lost\":0"));
+}
+
+TEST_F(ProgramTest, RecoversAfterHalfOfTheWorkersDied) {
+  const Ran ran =
+      run("dspool loadtest --command sleep --workers 2 --kill-half-at 1.5 --duration 6 --json");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, Not(HasSubstr("\"killed_at_once\":0")));
+  EXPECT_THAT(ran.out, HasSubstr("\"recovery_ms\":"));
+}
+
+TEST_F(ProgramTest, SaysSoWhereNothingWentWrongThatShould) {
+  const Ran ran = run("dspool loadtest --workers 1 --sessions 2 --ops 1 --kill-every 60 --json");
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_THAT(ran.err, HasSubstr("no worker was killed"));
+}
+
 TEST_F(ProgramTest, SaysSoWhereTheProofIsIncomplete) {
   const Ran ran =
       run("dspool loadtest --adapter half_adapters:NoRead --command increment --workers 1 "

@@ -31,7 +31,7 @@ TEST(ReportTest, IsOneJsonObjectWithTheKeysThatToolsRelyOn) {
   EXPECT_THAT(json, Not(HasSubstr("\n")));
   const Result<Value> value = Value::parse_json(json);
   ASSERT_TRUE(value) << value.error().message;
-  EXPECT_EQ(value->size(), 19U);
+  EXPECT_EQ(value->size(), 21U);
   EXPECT_EQ((*value)["total_operations"].as_int64(), 4);
   EXPECT_EQ((*value)["successes"].as_int64(), 3);
   EXPECT_EQ((*value)["failures"].as_int64(), 1);

@@ -74,6 +74,12 @@ class JoinedThread(Forkable):
         thread.join()
 
 
+class Companion(Forkable):
+    def __init__(self) -> None:
+        super().__init__()
+        self._companion = subprocess.Popen(["cat"], stdin=subprocess.PIPE)  # noqa: S607
+
+
 class OpenCache(Forkable):
     def __init__(self) -> None:
         super().__init__()
