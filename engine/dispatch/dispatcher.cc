@@ -89,11 +89,11 @@ std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) {
   if (stopping_) return errors::stopping();
   if (now >= call.deadline) return errors::deadline_exceeded(milliseconds(0), false);
   if (waiting_calls_ >= queue_limit()) {
-    ports_.metrics.refused_for(Refusal::kQueueFull).add(1);
+    if (call.kind != CallKind::kMove) ports_.metrics.refused_for(Refusal::kQueueFull).add(1);
     return errors::queue_full(queue_limit(), expected_wait());
   }
   if (call.session->queue.size() > limits_.session_queue) {
-    ports_.metrics.refused_for(Refusal::kSessionQueueFull).add(1);
+    if (call.kind != CallKind::kMove) ports_.metrics.refused_for(Refusal::kSessionQueueFull).add(1);
     return errors::session_queue_full(call.session->id(), limits_.session_queue, expected_wait());
   }
   const nanoseconds bound = Shedder::bound(service_time());

@@ -132,7 +132,7 @@ class Dispatcher {
   // A ready worker takes no work until it is asked to.
   void set_resting(std::uint32_t worker, bool rests, TimePoint now);
   // Tells the listener once, when a session waits and no worker has room.
-  void watch_waiting() noexcept { watches_waiting_ = true; }
+  void watch_waiting();
   // Where a session that leaves a worker had best go: to one without work, which has the fewest
   // warm sessions, less than `below`. Nothing: none is free now.
   [[nodiscard]] std::optional<std::uint32_t> pick_target(std::uint32_t leaves,
@@ -221,6 +221,7 @@ class Dispatcher {
   // -- checkout --
   [[nodiscard]] std::optional<std::uint32_t> check_out(session::Session& session, TimePoint now);
   void wait(session::Session& session, bool first, TimePoint now);
+  void tell_of_waiting();
   void expect(session::Session& session, std::uint32_t worker, TimePoint now);
   void stop_expecting(session::Session& session, TimePoint now);
   void release_expecting(std::uint32_t worker, TimePoint now);

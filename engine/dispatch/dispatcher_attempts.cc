@@ -109,6 +109,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     note_room(slot);
     serve_expecting(slot, now);
     if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
+    if (slot.state == WorkerState::kDraining && slot.in_flight() == 0) ports_.listener.fleet_due();
     return true;
   }
   const session::SessionRef session = attempt->session;

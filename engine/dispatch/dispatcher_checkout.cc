@@ -94,6 +94,11 @@ void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
     waiting_.push_back(session);
   }
   arm_wait(call, now);
+  tell_of_waiting();
+}
+
+// A session has come to wait for any worker.
+void Dispatcher::tell_of_waiting() {
   if (seating_.any()) {
     ports_.listener.hand_off_due();
   } else if (std::exchange(watches_waiting_, false)) {
@@ -124,7 +129,7 @@ void Dispatcher::stop_expecting(session::Session& session, TimePoint now) {
   waiting_.remove(session);
   waiting_.push_back(session);
   arm_wait(first_call(session), now);
-  if (seating_.any()) ports_.listener.hand_off_due();
+  tell_of_waiting();
 }
 
 // The worker takes no more: whoever expects it goes elsewhere.

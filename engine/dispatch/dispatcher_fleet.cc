@@ -43,6 +43,11 @@ void Dispatcher::set_resting(std::uint32_t worker, bool rests, TimePoint now) {
   }
 }
 
+void Dispatcher::watch_waiting() {
+  watches_waiting_ = true;
+  if (!waiting_.empty()) tell_of_waiting();
+}
+
 // It gets no more attempts, and whoever expects it goes elsewhere.
 void Dispatcher::stop_serving(WorkerSlot& slot, WorkerState state, TimePoint now) {
   if (!slot.is_up()) return;

@@ -45,7 +45,7 @@ void Dispatcher::recall(WorkerSlot& worker, TimePoint now) {
   // The last first: each goes ahead of all that wait, so that they wait in the order of before.
   for (Attempt* attempt : worker.find_behind(begun)) {
     const session::SessionRef session = attempt->session;
-    session->used = now;
+    if (!attempt->moves) session->used = now;
     wheel_.disarm(attempt->grace);
     take_back(*attempt, now);
     worker.set_recalled(*attempt);

@@ -77,11 +77,13 @@ void Fleet::note_age(TimePoint now) {
 // ---- wishes ----
 
 bool Fleet::can_drain(std::uint32_t place) const {
+  if (is_drained(place)) return true;
   return state(place) == PlaceState::kServing && target_ > 1 && count(PlaceState::kServing) > 1;
 }
 
 void Fleet::drain(std::uint32_t index) {
   assert(can_drain(index));
+  if (is_drained(index)) return;
   --target_;
   // As worn, and first in the row: `empty_some` finds one too many, or a replacement under way.
   Place& place = places_[index];
@@ -89,10 +91,15 @@ void Fleet::drain(std::uint32_t index) {
   place.reason = MigrationReason::kDrain;
 }
 
+bool Fleet::is_drained(std::uint32_t place) const {
+  return state(place) == PlaceState::kServing && places_[place].worn &&
+         places_[place].reason == MigrationReason::kDrain;
+}
+
 void Fleet::evacuate(std::uint32_t index) {
   Place* const place = find(index);
   assert(place != nullptr && place->state == PlaceState::kServing);
-  if (place->worn && place->reason == MigrationReason::kDrain) return;
+  if (is_drained(index)) return;
   place->worn = true;
   place->reason = MigrationReason::kEvacuate;
 }

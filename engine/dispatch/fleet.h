@@ -94,7 +94,7 @@ class Fleet {
   // ---- wishes ----
   // REQUIRES: 1 <= target and it leaves room in `places`.
   void resize(std::uint32_t target) { target_ = target; }
-  // The pool becomes smaller by this worker. REQUIRES: can_drain.
+  // The pool becomes smaller by this worker, once. REQUIRES: can_drain.
   void drain(std::uint32_t index);
   [[nodiscard]] bool can_drain(std::uint32_t place) const;
   // It leaves when another one is ready in its stead. REQUIRES: it serves.
@@ -136,6 +136,7 @@ class Fleet {
   };
 
   [[nodiscard]] Place* find(std::uint32_t place);
+  [[nodiscard]] bool is_drained(std::uint32_t place) const;  // and has not begun to leave
   void wear(Place& place, MigrationReason reason);
   void heed(const FleetLoad& load, TimePoint now);
   void note_age(TimePoint now);

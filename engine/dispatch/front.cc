@@ -200,8 +200,8 @@ Result<SessionInfo> Front::get_session(std::string_view id) {
   });
 }
 
-Result<void> Front::visit(BlockingCall& call, std::string_view id) {
-  prepare(call, {}, {});
+Result<void> Front::visit(BlockingCall& call, std::string_view id, const CallOptions& options) {
+  prepare(call, {}, options);
   call.kind = CallKind::kVisit;
   call.creates_session = false;
   auto there = run(call, id);
@@ -278,7 +278,9 @@ Result<bool> Front::migrate_session(std::string_view id, std::uint32_t worker,
   const TimePoint deadline =
       Gate::now() + std::min<std::chrono::milliseconds>(patience, kLongestTimeout);
   BlockingCall first_visit;  // which brings it back from the durable store
-  if (auto found = visit(first_visit, id); !found) return tl::unexpected(std::move(found.error()));
+  if (auto found = visit(first_visit, id, {.timeout = patience}); !found) {
+    return tl::unexpected(std::move(found.error()));
+  }
   for (;;) {
     BlockingCall call;
     prepare(call, {}, {.create_session = false});

@@ -78,7 +78,7 @@ class Front {
   [[nodiscard]] bool take_turn(BlockingCall& call, CallKind kind,
                                const session::SessionRef& session, const SessionTerms& terms);
   // A turn in the session's queue that ends once it is known whether there is such a session.
-  Result<void> visit(BlockingCall& call, std::string_view id);
+  Result<void> visit(BlockingCall& call, std::string_view id, const CallOptions& options = {});
   // An empty id: a temporary session.
   Result<session::SessionRef> find_session(std::string_view id, bool create);
   Result<Answer> execute_command(std::string_view id, std::string_view command, const Value& args,

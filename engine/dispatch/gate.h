@@ -2,7 +2,8 @@
 // callers are woken, completions run, hand-offs are enqueued. Nothing of that happens under the
 // lock, so a step is short, and a batch of events costs one.
 //
-// Lock order: the gate's mutex is a leaf towards everything but SessionTable and EventHistory.
+// Lock order: within the gate's mutex those of SessionTable, EventHistory, tombstones, links'
+// outboxes and the supervisor's queue are taken, and nobody who has one of these takes the gate's.
 #pragma once
 
 #include <atomic>

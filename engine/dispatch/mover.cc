@@ -84,15 +84,22 @@ bool Mover::is_emptying(std::uint32_t worker) const {
                              [worker](const auto& source) { return source->at.worker == worker; });
 }
 
+Mover::~Mover() {
+  std::unique_lock lock(mutex_);
+  came_back_.wait(lock, [this] { return ended_.size() == under_way_; });
+}
+
 bool Mover::step() {
   bool more = take_ended();
+  if (candidates_.empty()) last_progress_ = Gate::now();
   if (candidates_.size() < kMostUnderWay) more = look_on() || more;
   submit();
   if (candidates_.empty()) last_progress_ = Gate::now();
   give_up();
-  std::erase_if(emptied_, [](const auto& source) {
+  const auto done = std::erase_if(emptied_, [](const auto& source) {
     return source->was_looked_for && source->under_way == 0 && source->running.empty();
   });
+  more = more || done != 0;
   const bool waits = !candidates_.empty() && under_way_ < kMostUnderWay;
   next_step_ = waits ? Gate::now() + kRetry : TimePoint::max();
   return more;
@@ -121,7 +128,7 @@ bool Mover::look_on() {
   if (found.size() < kLooksPerStep || !wants_more) {
     for (const auto& source : round_) source->was_looked_for = true;
     round_.clear();
-    return !next_round_.empty();
+    return true;
   }
   looked_until_ = found.back()->id();
   return true;
@@ -135,9 +142,11 @@ void Mover::submit() {
       candidates_.pop_front();
       if (send(candidate, dispatcher, now)) {
         last_progress_ = now;
-      } else {
-        candidates_.push_back(std::move(candidate));
+        continue;
       }
+      const bool nobody_is_free = candidate.source->below == kAll;
+      candidates_.push_back(std::move(candidate));
+      if (nobody_is_free) return;
     }
   });
 }
@@ -168,8 +177,9 @@ void Mover::has_ended(MoveCall& call) {
   {
     const std::lock_guard lock(mutex_);
     ended_.emplace_back(static_cast<OwnMove*>(&call));
+    wake_.wake();  // under the lock: whoever ends this waits for that
+    came_back_.notify_one();
   }
-  wake_.wake();
 }
 
 // Whether there was any.

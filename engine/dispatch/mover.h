@@ -6,11 +6,11 @@
 // worker that has nothing to do. A session that cannot be moved (nobody is free for it within
 // kPatience, its target dies) is merely cold: its next call brings the fields along.
 //
-// Threads: one (the steward's), but for `has_ended` and `move`. Moves that are under way end before
-// it does.
+// Threads: one (the steward's), but for `has_ended` and `move`.
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -40,7 +40,8 @@ class Mover final : private MoveSink {
   // moved: sessions are not warm anywhere for long.
   Mover(Gate& gate, session::SessionTable& sessions, std::span<const std::string> names,
         telemetry::Metrics& metrics, MigrationObservers& observers, Waker& wake, bool moves);
-  ~Mover() override = default;
+  // Waits for what is under way, which ends no later than the pool's other calls.
+  ~Mover() override;
 
   // Moves all that is warm on a worker that was drained; what still runs there, once `has_stopped`.
   void empty(std::uint32_t worker, std::uint64_t epoch, MigrationReason reason);
@@ -116,6 +117,7 @@ class Mover final : private MoveSink {
   TimePoint next_step_ = TimePoint::max();
 
   std::mutex mutex_;  // guards what follows
+  std::condition_variable came_back_;
   std::vector<std::unique_ptr<OwnMove>> ended_;
 };
 

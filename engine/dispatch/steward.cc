@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 // A worker has too many warm sessions with half as many again as the mean, and so many more.
 constexpr std::uint64_t kImbalance = 64;
+constexpr std::chrono::hours kLongestPatience{7 * 24};
 
 }  // namespace
 
@@ -77,7 +78,7 @@ Result<void> Steward::evacuate(std::string_view worker, Patience patience) {
 
 Result<void> Steward::leave(std::string_view worker, Patience patience, bool drains) {
   std::unique_lock lock(mutex_);
-  catch_up(lock);
+  if (auto seen = catch_up(lock); !seen) return seen;
   const auto found = find(worker);
   if (!found) return tl::unexpected(found.error());
   const std::uint32_t place = *found;
@@ -110,19 +111,25 @@ Result<std::uint64_t> Steward::rebalance(Patience patience) {
 }
 
 // Until the fleet knows what there was to see when this began: a worker that is ready serves.
-void Steward::catch_up(std::unique_lock<std::mutex>& lock) {
+Result<void> Steward::catch_up(std::unique_lock<std::mutex>& lock) {
+  constexpr Patience kLongest = std::chrono::seconds(10);
+  const auto until = std::chrono::steady_clock::now() + kLongest;
   const std::uint64_t enough = steps_ + 2;  // one may have looked before
   parts_.wake.wake();
   while (!finishing_ && steps_ < enough) {
-    changed_.wait(lock);
+    if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+      return tl::unexpected(errors::unfinished("a look at the workers", kLongest));
+    }
     parts_.wake.wake();
   }
+  return {};
 }
 
 template <typename Done>
 Result<void> Steward::wait_until(std::unique_lock<std::mutex>& lock, Patience patience,
                                  const Done& done, std::string_view what) {
-  const bool in_time = changed_.wait_for(lock, patience, [&] { return finishing_ || done(); });
+  const bool in_time = changed_.wait_for(lock, std::min<Patience>(patience, kLongestPatience),
+                                         [&] { return finishing_ || done(); });
   if (done()) return {};
   if (in_time) return tl::unexpected(errors::stopping());
   return tl::unexpected(errors::unfinished(what, patience));
@@ -143,7 +150,7 @@ Result<std::uint32_t> Steward::find(std::string_view worker) const {
 
 Result<std::uint32_t> Steward::find_serving(std::string_view worker) {
   std::unique_lock lock(mutex_);
-  catch_up(lock);
+  if (auto seen = catch_up(lock); !seen) return tl::unexpected(std::move(seen.error()));
   return find(worker);
 }
 
@@ -198,13 +205,13 @@ bool Steward::step() {
     orders = fleet_.step(load, now);
     heeds = fleet_.heeds_waiting();
     const bool is_asked = evenings_asked_ != evenings_done_;
-    const bool is_due = even_out_due_ && fleet_.reached_target() && orders.empty();
-    if (parts_.mover.is_idle()) {
+    const bool is_due = even_out_due_ && fleet_.reached_target();
+    if (orders.empty() && parts_.mover.is_idle()) {
       if (is_asked && evenings_under_way_ != 0) {
         evenings_done_ = std::exchange(evenings_under_way_, 0);
       } else if (is_asked || is_due) {
         evens_out = true;
-        evenings_under_way_ = evenings_asked_;
+        evenings_under_way_ = is_asked ? evenings_asked_ : 0;
         even_out_due_ = false;
       }
     }
@@ -257,9 +264,9 @@ void Steward::tell_fleet(TimePoint now) {
 
 void Steward::tell_fleet_of(std::uint32_t place, TimePoint now) {
   const Seen& seen = seen_[place];
-  const bool is_up = seen.state == WorkerState::kReady || seen.state == WorkerState::kResting ||
-                     seen.state == WorkerState::kDraining;
-  const std::uint64_t epoch = is_up ? seen.epoch : 0;
+  // Also one that is doomed: others than the stuck attempt may still run there.
+  const std::uint64_t epoch = seen.epoch;
+  const bool is_up = epoch != 0;
   const bool is_another = epoch != epochs_[place];
   switch (fleet_.state(place)) {
     case PlaceState::kStarting:

@@ -101,7 +101,7 @@ class Steward {
   template <typename Done>
   Result<void> wait_until(std::unique_lock<std::mutex>& lock, Patience patience, const Done& done,
                           std::string_view what);
-  void catch_up(std::unique_lock<std::mutex>& lock);
+  Result<void> catch_up(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Result<std::uint32_t> find(std::string_view worker) const;  // REQUIRES: mutex_
 
   const FleetTerms terms_;

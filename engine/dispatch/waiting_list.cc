@@ -33,7 +33,6 @@ session::Session& WaitingList::take_for(std::uint32_t worker, std::uint64_t epoc
 void WaitingList::expect(session::Session& session, std::uint32_t worker) noexcept {
   session.expects = worker;
   expecting_[worker].push_back(session);
-  ++expecting_count_;
 }
 
 session::Session* WaitingList::first_expecting(std::uint32_t worker) noexcept {
@@ -48,7 +47,6 @@ void WaitingList::remove(session::Session& session) noexcept {
   }
   Expecting& those = expecting_[session.expects];
   those.erase(those.iterator_to(session));
-  --expecting_count_;
   session.expects = session::kNoWorker;
 }
 

@@ -37,7 +37,6 @@ class WaitingList {
   void expect(session::Session& session, std::uint32_t worker) noexcept;
   // The one that has expected this worker for longest; null: none does.
   [[nodiscard]] session::Session* first_expecting(std::uint32_t worker) noexcept;
-  [[nodiscard]] std::size_t expecting() const noexcept { return expecting_count_; }
 
   // Takes the session out, wherever it waits.
   void remove(session::Session& session) noexcept;
@@ -51,7 +50,6 @@ class WaitingList {
 
   Anywhere anywhere_;
   std::vector<Expecting> expecting_;  // by worker
-  std::size_t expecting_count_ = 0;
   std::uint32_t taken_ = 0;
 };
 

@@ -99,8 +99,8 @@ class WorkerSlot {
   // Of all attempts that are not over.
   template <typename F>
   void for_each_in_flight(F&& visit) const {
-    for (std::uint32_t i = 0; i < capacity_; ++i) {
-      if (attempts_[i].request_id != 0) visit(std::as_const(attempts_[i]));
+    for (const Attempt& attempt : attempts()) {
+      if (attempt.request_id != 0 && !attempt.recalled) visit(attempt);
     }
   }
   template <typename F>

@@ -73,7 +73,7 @@ void SimulatedFleet::step() {
 void SimulatedFleet::tell_of(std::uint32_t index) {
   Place& place = places_[index];
   const dispatch::WorkerSlot& slot = dispatcher_.worker(index);
-  const std::uint64_t epoch = slot.is_up() ? slot.epoch : 0;
+  const std::uint64_t epoch = slot.epoch;
   const bool is_another = epoch != place.epoch;
   switch (fleet_.state(index)) {
     case PlaceState::kStarting:

@@ -95,8 +95,9 @@ class Engine {
                                std::chrono::milliseconds patience = std::chrono::seconds(60));
   // Brings the session to this worker, so that it is warm there, after the calls that arrived
   // before. No use of the session: it expires as if nothing had happened. Errors also: session /
-  // "session_not_found", "session_expired"; resource_error / "worker_busy" where the worker had no
-  // free slot up to the end of `patience`.
+  // "session_not_found", "session_expired"; where it could not be done within `patience`, after which
+  // nothing goes on: timeout / "deadline_exceeded", or resource_error / "worker_busy" where the
+  // worker had no free slot.
   Result<void> migrate_session(std::string_view id, std::string_view worker,
                                std::chrono::milliseconds patience = std::chrono::seconds(10));
   // Evens out the numbers of warm sessions among the workers, which also happens by itself: after a

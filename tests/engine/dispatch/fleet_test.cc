@@ -243,6 +243,16 @@ TEST(FleetTest, AnEvacuatedWorkerIsReplacedAndADrainedOneIsNot) {
   EXPECT_FALSE(fleet.can_drain(3)) << "it is the last";
 }
 
+TEST(FleetTest, OneThatIsDrainedTwiceLeavesOnce) {
+  Fleet fleet = ready_fleet(terms(), 3);
+  fleet.drain(1);
+  ASSERT_TRUE(fleet.can_drain(1));
+  fleet.drain(1);
+  EXPECT_EQ(fleet.target(), 2U);
+  EXPECT_THAT(fleet.step(kQuiet, kStart),
+              ElementsAre(order(OrderKind::kEmpty, 1, MigrationReason::kDrain)));
+}
+
 // ---- whatever happens ----
 
 // A world that carries orders out after a random time, in which workers die and callers come and
