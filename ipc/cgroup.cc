@@ -47,10 +47,9 @@ Result<void> set_limits(const fs::path& directory, const CgroupHierarchy& hierar
     const std::string bytes = std::to_string(limits.memory_bytes);
     const char* const file = hierarchy.is_v2 ? "memory.max" : "memory.limit_in_bytes";
     if (auto set = write_cgroup_file(directory / file, bytes); !set) return set;
-    // Swap would only make the end slower. Where the kernel does not count it, there is no file.
-    static_cast<void>(hierarchy.is_v2
-                          ? write_cgroup_file(directory / "memory.swap.max", "0")
-                          : write_cgroup_file(directory / "memory.memsw.limit_in_bytes", bytes));
+    // Swap would only make the end slower. Where the kernel has none, there may be no file.
+    static_cast<void>(write_cgroup_file(
+        directory / (hierarchy.is_v2 ? "memory.swap.max" : "memory.swappiness"), "0"));
   }
   if (hierarchy.limits_processes && limits.processes != 0) {
     return write_cgroup_file(directory / "pids.max", std::to_string(limits.processes));
@@ -119,20 +118,16 @@ Result<void> Cgroup::enter(pid_t pid) const {
 }
 
 MemoryKills Cgroup::memory_kills() const {
-  const auto number_in = [](const fs::path& file) {
-    return parse_cgroup_number(read_cgroup_file(file)).value_or(0);
-  };
   MemoryKills kills;
   for (const Place& place : places_) {
-    const fs::path& directory = place.directory;
-    const auto events = read_cgroup_file(
-        directory / (place.hierarchy.is_v2 ? "memory.events" : "memory.oom_control"));
+    const bool is_v2 = place.hierarchy.is_v2;
+    const auto events =
+        read_cgroup_file(place.directory / (is_v2 ? "memory.events" : "memory.oom_control"));
+    const auto at_limit =
+        is_v2 ? parse_bytes_line(events, "oom")
+              : parse_cgroup_number(read_cgroup_file(place.directory / "memory.failcnt"));
     kills.count += parse_bytes_line(events, "oom_kill").value_or(0);
-    const std::uint64_t refusals = place.hierarchy.is_v2
-                                       ? parse_bytes_line(events, "oom").value_or(0)
-                                       : number_in(directory / "memory.failcnt") +
-                                             number_in(directory / "memory.memsw.failcnt");
-    kills.at_own_limit = kills.at_own_limit || refusals != 0;
+    kills.at_own_limit = kills.at_own_limit || at_limit.value_or(0) != 0;
   }
   return kills;
 }

@@ -68,12 +68,12 @@ std::optional<CgroupHierarchy> find_v2(const Found& found, const CgroupUse& aske
                         .processes = asked.processes && has_word(controllers, "pids")};
   CgroupHierarchy hierarchy{
       .directory = own, .is_v2 = true, .limits_memory = false, .limits_processes = false};
-  CgroupUse enabled = enable_all(own, there);
-  const fs::path around = own.parent_path();
-  if (enabled.memory != there.memory && is_delegated(around)) {
-    enabled = enable_all(around, there);
-    hierarchy.directory = around;
+  const bool is_root = !fs::exists(own / "cgroup.type");  // the one that may have processes itself
+  if (!is_root && (there.memory || there.processes)) {
+    if (!is_delegated(own.parent_path())) return hierarchy;
+    hierarchy.directory = own.parent_path();
   }
+  const CgroupUse enabled = enable_all(hierarchy.directory, there);
   hierarchy.limits_memory = enabled.memory;
   hierarchy.limits_processes = enabled.processes;
   return hierarchy;

@@ -80,9 +80,9 @@ class ConfinementTest : public testing::TestWithParam<StartMethod> {
 
 INSTANTIATE_TEST_SUITE_P(, ConfinementTest,
                          testing::Values(StartMethod::kSpawn, StartMethod::kForkServer),
-                         [](const auto& info) {
-                           return std::string(info.param == StartMethod::kSpawn ? "spawned"
-                                                                                : "forked");
+                         [](const auto& method) {
+                           return std::string(method.param == StartMethod::kSpawn ? "spawned"
+                                                                                  : "forked");
                          });
 
 TEST_P(ConfinementTest, AWorkerHasNoPrivilegeToGainAndNoCoreToLeave) {

@@ -210,7 +210,7 @@ TEST_F(CgroupTreeTest, IsGoneWithItsOwner) {
   EXPECT_FALSE(fs::exists(where));
 }
 
-TEST_F(CgroupTreeTest, OfVersion2IsBelowOursWhereThatMayLimitOthers) {
+TEST_F(CgroupTreeTest, OfVersion2IsBelowOursWhereThatIsTheRoot) {
   mount_v2("cpu memory pids\n");
   write("sys/fs/cgroup/unit/engine/cgroup.subtree_control", "");
   const auto tree = CgroupTree::create({.memory = true, .processes = true}, root());
@@ -220,12 +220,16 @@ TEST_F(CgroupTreeTest, OfVersion2IsBelowOursWhereThatMayLimitOthers) {
 
 TEST_F(CgroupTreeTest, OfVersion2IsBesideOursWhereTheOneAroundWasDelegated) {
   mount_v2("memory pids\n");
+  write("sys/fs/cgroup/unit/engine/cgroup.type", "domain\n");
+  write("sys/fs/cgroup/unit/engine/cgroup.subtree_control", "");
   write("sys/fs/cgroup/unit/cgroup.subtree_control", "memory pids\n");
   const auto group = root() / "sys/fs/cgroup/unit";
   const auto not_ours = CgroupTree::create({.memory = true, .processes = false}, root());
   ASSERT_TRUE(not_ours) << not_ours.error().what;
   EXPECT_THAT((*not_ours)->where(), HasSubstr("/unit/engine/dspool-"));
   EXPECT_FALSE((*not_ours)->use().memory);
+  EXPECT_TRUE(fs::is_empty(root() / "sys/fs/cgroup/unit/engine/cgroup.subtree_control"))
+      << "what would keep others from making groups there is not tried";
   if (::setxattr(group.c_str(), "user.delegate", "1", 1, 0) != 0) {
     GTEST_SKIP() << "no attributes in " << root();
   }
