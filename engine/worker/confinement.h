@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -55,7 +56,7 @@ class Confinement {
   static constexpr std::chrono::milliseconds kPause{10};  // between looks at what has to be gone
   static constexpr std::chrono::milliseconds kLastPatience{2'000};
 
-  void tell(const ipc::CgroupUse& asked, const std::string& why_not) const;
+  void tell(const ipc::CgroupUse& use, const std::string& why_not) const;
 
   const WorkerConfig& config_;
   const telemetry::Log& log_;

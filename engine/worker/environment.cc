@@ -90,7 +90,8 @@ std::vector<std::string> worker_environment(const WorkerConfig& config,
   Names names;
   for (const char* const* entry = engine_environment; *entry != nullptr; ++entry) {
     const std::string_view line(*entry);
-    if (is_passed(line.substr(0, line.find('=')), config.pass_environment)) set_variable(names, line);
+    if (is_passed(line.substr(0, line.find('=')), config.pass_environment))
+      set_variable(names, line);
   }
   for (const std::string& line : config.environment) set_variable(names, line);
   for (const std::string_view name : kOneThread) names.try_emplace(std::string(name), "1");
@@ -104,7 +105,9 @@ std::vector<std::string> worker_environment(const WorkerConfig& config,
 
   std::vector<std::string> environment;
   environment.reserve(names.size());
-  for (const auto& [name, value] : names) environment.push_back(name + '=' + value);
+  for (const auto& [name, value] : names) {
+    environment.emplace_back(name).append("=").append(value);
+  }
   return environment;
 }
 
