@@ -15,6 +15,7 @@
 #include "ipc/exec_child.h"
 #include "ipc/pidfd.h"
 #include "ipc/pipe.h"
+#include "ipc/seccomp.h"
 
 namespace dspool::ipc {
 namespace {
@@ -63,12 +64,16 @@ std::optional<ExecFailure> read_failure(int pipe) noexcept {
 
 std::string describe(ExecStep step, const std::string& program) {
   switch (step) {
+    case ExecStep::kCgroups:
+      return "cannot put into its cgroup " + program;
     case ExecStep::kDescriptors:
       return "cannot arrange the descriptors of " + program;
     case ExecStep::kProcess:
       return "cannot set up the process of " + program;
     case ExecStep::kSignals:
       return "cannot reset the signals of " + program;
+    case ExecStep::kLimits:
+      return "cannot limit " + program;
     case ExecStep::kExec:
       break;
   }
@@ -102,13 +107,19 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(const ChildOptions& op
 
   const auto argv = pointers(arguments);
   const auto envp = pointers(environment);
+  const auto limits = resource_limits(options.limits);
+  std::vector<sock_filter> filter;
+  if (options.filters_system_calls) filter = deny_filter();
   const pid_t pid =
       fork_to_exec({.argv = argv.data(),
                     .envp = envp.data(),
                     .parent = ::getpid(),
                     .standard = {null.get(), output->writable.get(), error->writable.get()},
                     .descriptors = descriptors,
-                    .failure_pipe = failures->writable.get()});
+                    .failure_pipe = failures->writable.get(),
+                    .cgroups = options.cgroups,
+                    .limits = limits,
+                    .filter = filter});
   if (pid < 0) return system_fault("cannot fork for " + options.program, errno);
   ::setpgid(pid, pid);  // the child does the same: whoever comes first
   FileDescriptor pidfd = open_pidfd(pid);

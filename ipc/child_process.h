@@ -1,6 +1,7 @@
 // A child process that cannot be mistaken for another and leaves nothing behind: a pidfd, a
 // process group of its own, SIGKILL at the death of the thread that spawned it (PDEATHSIG), and
-// its standard output and error on pipes.
+// its standard output and error on pipes. It can gain no privilege by what it executes
+// (no_new_privs) and leaves no core behind.
 //
 // It may be another's child (adopt): of a process that forks for this one, and alone can reap it.
 // That one ends what is left of its group, reaps it, and tells how it ended (tell_end). It has no
@@ -23,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "ipc/child_limits.h"
 #include "ipc/fault.h"
 #include "ipc/file_descriptor.h"
 
@@ -33,6 +35,9 @@ struct ChildOptions {
   std::vector<std::string> arguments;            // without argv[0]
   std::vector<std::string> environment;          // "NAME=value", the child's whole environment
   std::vector<std::pair<int, int>> descriptors;  // (here, number in the child); all others close
+  ChildLimits limits = {};
+  bool filters_system_calls = false;  // seccomp.h
+  std::vector<int> cgroups = {};      // that it enters: their cgroup.procs, open for writing
 };
 
 struct ExitStatus {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -64,11 +65,31 @@ bool reset_signals() noexcept {
   return ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
 }
 
+bool enter_cgroups(std::span<const int> cgroups) noexcept {
+  for (const int procs : cgroups) {
+    if (::write(procs, "0", 1) != 1) return false;
+  }
+  return true;
+}
+
+// From here on nothing may be needed but the one call that follows.
+bool accept_limits(const ExecPlan& plan) noexcept {
+  for (const auto& [resource, limit] : plan.limits) {
+    if (::setrlimit(resource, &limit) != 0) return false;
+  }
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
+  if (plan.filter.empty()) return true;
+  const sock_fprog program{.len = static_cast<unsigned short>(plan.filter.size()),
+                           .filter = plan.filter.data()};
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 }  // namespace
 
 void exec_child(const ExecPlan& plan) noexcept {
   std::array<int, 3> standard = plan.standard;
   int failure_pipe = plan.failure_pipe;
+  if (!enter_cgroups(plan.cgroups)) fail(failure_pipe, ExecStep::kCgroups);
   if (!arrange_descriptors(plan, standard, failure_pipe)) {
     fail(failure_pipe, ExecStep::kDescriptors);
   }
@@ -77,6 +98,7 @@ void exec_child(const ExecPlan& plan) noexcept {
   }
   if (::getppid() != plan.parent) ::_exit(127);  // it died before PDEATHSIG was set
   if (!reset_signals()) fail(failure_pipe, ExecStep::kSignals);
+  if (!accept_limits(plan)) fail(failure_pipe, ExecStep::kLimits);
   ::execve(plan.argv[0], plan.argv, plan.envp);
   fail(failure_pipe, ExecStep::kExec);
 }

@@ -3,6 +3,8 @@
 // called, and everything that needs an allocation is prepared by the parent (ExecPlan).
 #pragma once
 
+#include <linux/filter.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <array>
@@ -11,6 +13,11 @@
 
 namespace dspool::ipc {
 
+struct ResourceLimit {
+  int resource;  // RLIMIT_*
+  rlimit limit;
+};
+
 struct ExecPlan {
   char* const* argv;  // argv[0] is the program
   char* const* envp;
@@ -18,9 +25,12 @@ struct ExecPlan {
   std::array<int, 3> standard;                 // become descriptors 0, 1 and 2
   std::span<std::pair<int, int>> descriptors;  // (here, there), sorted by there, all above 2
   int failure_pipe;                            // where an ExecFailure goes; closes at exec
+  std::span<const int> cgroups;                // their cgroup.procs, open for writing
+  std::span<const ResourceLimit> limits;
+  std::span<sock_filter> filter;  // of system calls; empty: none
 };
 
-enum class ExecStep { kDescriptors, kProcess, kSignals, kExec };
+enum class ExecStep { kCgroups, kDescriptors, kProcess, kSignals, kLimits, kExec };
 
 struct ExecFailure {
   ExecStep step;
@@ -28,7 +38,8 @@ struct ExecFailure {
 };
 
 // Becomes the leader of a new process group which dies with `parent`, has the descriptors of the
-// plan and no others, blocks and ignores no signal, and runs the program.
+// plan and no others, blocks and ignores no signal, is within the plan's limits, can gain no
+// privilege by executing anything, and runs the program.
 [[noreturn]] void exec_child(const ExecPlan& plan) noexcept;
 
 }  // namespace dspool::ipc

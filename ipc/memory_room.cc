@@ -70,11 +70,7 @@ std::optional<std::uint64_t> room_of(const fs::path& group, const Accounts& acco
 void apply_hierarchy(MemoryRoom& room, const fs::path& root, const CgroupMount& mount,
                      const std::string& path, const Accounts& accounts) {
   const fs::path point = root / fs::path(mount.point).relative_path();
-  // In a container the path may be the host's while the mount shows only what is below `root`.
-  fs::path below = fs::path(path).lexically_relative(mount.root);
-  if (below.empty() || *below.begin() == "..") below = ".";
-  for (fs::path group = (point / below).lexically_normal();; group = group.parent_path()) {
-    if (!group.has_filename()) group = group.parent_path();
+  for (fs::path group = cgroup_directory(root, mount, path);; group = group.parent_path()) {
     const auto left = room_of(group, accounts);
     if (left && *left < room.available_bytes) room = {*left, group.string()};
     if (group == point || !group.has_relative_path()) return;
@@ -104,6 +100,7 @@ CgroupPaths parse_cgroup_paths(std::string_view proc_self_cgroup) {
     const std::string_view controllers = take(line, ':');
     if (hierarchy == "0" && controllers.empty()) paths.v2 = line;
     if (contains(controllers, "memory")) paths.v1_memory = line;
+    if (contains(controllers, "pids")) paths.v1_pids = line;
   }
   return paths;
 }
@@ -118,8 +115,17 @@ CgroupMounts parse_cgroup_mounts(std::string_view proc_self_mountinfo) {
     const CgroupMount mount{std::string(fields[3]), std::string(fields[4])};
     if (dash[1] == "cgroup2") mounts.v2 = mount;
     if (dash[1] == "cgroup" && contains(dash[3], "memory")) mounts.v1_memory = mount;
+    if (dash[1] == "cgroup" && contains(dash[3], "pids")) mounts.v1_pids = mount;
   }
   return mounts;
+}
+
+fs::path cgroup_directory(const fs::path& root, const CgroupMount& mount, const std::string& path) {
+  fs::path below = fs::path(path).lexically_relative(mount.root);
+  if (below.empty() || *below.begin() == "..") below = ".";
+  const fs::path point = root / fs::path(mount.point).relative_path();
+  const fs::path group = (point / below).lexically_normal();
+  return group.has_filename() ? group : group.parent_path();
 }
 
 MemoryRoom measure_memory_room(const fs::path& root) {

@@ -27,9 +27,10 @@ struct MemoryRoom {
 // A file of one number; nothing where it says "max".
 [[nodiscard]] std::optional<std::uint64_t> parse_cgroup_number(std::string_view text);
 
-// This process's place in the two hierarchies, from /proc/self/cgroup.
+// This process's place in the hierarchies, from /proc/self/cgroup.
 struct CgroupPaths {
   std::optional<std::string> v1_memory;
+  std::optional<std::string> v1_pids;
   std::optional<std::string> v2;
 };
 [[nodiscard]] CgroupPaths parse_cgroup_paths(std::string_view proc_self_cgroup);
@@ -42,9 +43,16 @@ struct CgroupMount {
 };
 struct CgroupMounts {
   std::optional<CgroupMount> v1_memory;
+  std::optional<CgroupMount> v1_pids;
   std::optional<CgroupMount> v2;
 };
 [[nodiscard]] CgroupMounts parse_cgroup_mounts(std::string_view proc_self_mountinfo);
+
+// The directory of the cgroup `path` below `root`. In a container the path may be the host's while
+// the mount shows only what is below its root: then that is it.
+[[nodiscard]] std::filesystem::path cgroup_directory(const std::filesystem::path& root,
+                                                     const CgroupMount& mount,
+                                                     const std::string& path);
 
 // Reads the files below `root`. What cannot be read limits nothing.
 [[nodiscard]] MemoryRoom measure_memory_room(const std::filesystem::path& root = "/");

@@ -31,7 +31,7 @@ using Texts = std::vector<std::string>;
 
 // Where the value of a key is kept.
 using Slot = std::variant<bool*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
-                          PoolMode*, Affinity*, StartMethod*, Durability*, LogLevel*>;
+                          PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*, LogLevel*>;
 
 template <auto... kPath>
 Slot slot(Config& config) {
@@ -77,6 +77,41 @@ bool are_path_entries(const Slot& slot) {
   });
 }
 
+bool is_name(std::string_view text) {
+  const auto belongs = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !text.empty() && !(text.front() >= '0' && text.front() <= '9') &&
+         std::ranges::all_of(text, belongs);
+}
+
+bool are_variables_to_pass(const Slot& slot) {
+  return std::ranges::all_of(*std::get<Texts*>(slot), [](std::string_view name) {
+    if (name.ends_with('*')) name.remove_suffix(1);
+    return is_name(name);
+  });
+}
+
+bool are_variables(const Slot& slot) {
+  return std::ranges::all_of(*std::get<Texts*>(slot), [](const std::string& line) {
+    const std::size_t equals = line.find('=');
+    return equals != std::string::npos && is_name(std::string_view(line).substr(0, equals)) &&
+           line.find('\0') == std::string::npos;
+  });
+}
+
+bool is_memory_limit(const Slot& slot) {
+  constexpr std::size_t kLeast = std::size_t{64} << 20;  // with less, Python does not start
+  const std::size_t bytes = *std::get<std::size_t*>(slot);
+  return bytes == 0 || bytes >= kLeast;
+}
+
+bool are_enough_files(const Slot& slot) {
+  constexpr std::uint32_t kLeast = 64;  // its channel, its standard streams, imports
+  const std::uint32_t files = *std::get<std::uint32_t*>(slot);
+  return files == 0 || files >= kLeast;
+}
+
 // package.module:Class, all of them names in ASCII.
 bool is_adapter(const Slot& slot) {
   const std::string& adapter = *std::get<std::string*>(slot);
@@ -103,6 +138,9 @@ constexpr std::int64_t kMostRing = 1 << 30;  // record lengths are 32 bits
 constexpr std::int64_t kLeastPayload = 64 * 1024;
 constexpr std::int64_t kLeastStateMemory = 2 * 1024 * 1024;
 constexpr std::int64_t kMostStateMemory = std::int64_t{1} << 42;
+constexpr std::int64_t kMostProcesses = 1 << 22;  // Linux has no more numbers for them
+constexpr std::int64_t kMostFiles = 1 << 20;
+constexpr std::uint32_t kThreadsBesideCommands = 3;       // the lifeline's, and an adapter's or two
 constexpr std::int64_t kMostPayload = 512 * 1024 * 1024;  // FlatBuffers end at 2 GiB
 
 constexpr std::array kKeys = std::to_array<Key>({
@@ -155,6 +193,18 @@ constexpr std::array kKeys = std::to_array<Key>({
      kMostStateMemory, " that is 0, or at least 1048576", is_worker_memory},
     {"worker.start_timeout", slot<&Config::worker, &WorkerConfig::start_timeout>, 1, kMostMs},
     {"worker.cancel_grace", slot<&Config::worker, &WorkerConfig::cancel_grace>, 1, kMostMs},
+    {"worker.pass_environment", slot<&Config::worker, &WorkerConfig::pass_environment>, 0, 0,
+     ", each the name of a variable, or the beginning of names and a '*'", are_variables_to_pass},
+    {"worker.environment", slot<&Config::worker, &WorkerConfig::environment>, 0, 0,
+     ", each as in NAME=value", are_variables},
+    {"worker.memory_limit", slot<&Config::worker, &WorkerConfig::memory_limit>, 0, kMostStateMemory,
+     " that is 0, or at least 67108864", is_memory_limit},
+    {"worker.max_processes", slot<&Config::worker, &WorkerConfig::max_processes>, 0,
+     kMostProcesses},
+    {"worker.max_open_files", slot<&Config::worker, &WorkerConfig::max_open_files>, 0, kMostFiles,
+     " that is 0, or at least 64", are_enough_files},
+    {"worker.cgroups", slot<&Config::worker, &WorkerConfig::cgroups>},
+    {"worker.seccomp", slot<&Config::worker, &WorkerConfig::seccomp>},
 });
 
 // The words for the enumerators of E, in their order.
@@ -167,6 +217,8 @@ template <>
 constexpr std::array kWords<Affinity> = std::to_array<std::string_view>({"hint", "off", "pinned"});
 template <>
 constexpr std::array kWords<StartMethod> = std::to_array<std::string_view>({"spawn", "forkserver"});
+template <>
+constexpr std::array kWords<Cgroups> = std::to_array<std::string_view>({"auto", "off", "required"});
 template <>
 constexpr std::array kWords<Durability> = std::to_array<std::string_view>({"memory", "local",
                                                                            "replicated"});
@@ -314,6 +366,16 @@ std::optional<std::string> check_together(const Config& config) {
   }
   if (config.session.durability == Durability::kLocal && config.store.path.empty()) {
     return "session.durability = local: that needs a durable store; name a directory in store.path";
+  }
+  const WorkerConfig& worker = config.worker;
+  const std::uint32_t own = worker.max_in_flight + kThreadsBesideCommands;
+  if (worker.max_processes != 0 && worker.max_processes < own) {
+    return "worker.max_processes = " + shown(worker.max_processes) + ": a worker alone may have " +
+           shown(own) + " threads; allow that many or more, or 0 for any number";
+  }
+  if (worker.max_processes != 0 && worker.cgroups == Cgroups::kOff) {
+    return "worker.cgroups = off: only a cgroup can limit processes; set it to auto or required, "
+           "or worker.max_processes to 0";
   }
   return std::nullopt;
 }

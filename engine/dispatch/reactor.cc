@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/worker/confinement.h"
 #include "engine/worker/scheduling.h"
 #include "ipc/child_process.h"
 
@@ -226,7 +227,7 @@ void Reactor::close_dead() {
       ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
     }
     const auto status = ipc::peek_exit_status(link.pidfd);
-    const bool has_served = gate_.close(link, status ? status->describe() : "the log says how");
+    const bool has_served = gate_.close(link, worker::describe_end(status, link.cgroup.get()));
     closed.emplace_back(std::move(watched.link), has_served);
     return true;
   });

@@ -1,5 +1,6 @@
-// The environment that a worker starts with: the engine's own without its secrets, since what a
-// process once had there stays readable in /proc.
+// The environment that a worker starts with: of the engine's what an interpreter and its libraries
+// need, what the configuration names, and nothing else. What a process once had there stays
+// readable in /proc, so of what nobody named no secret is passed: by the ending of its name.
 #pragma once
 
 #include <string>

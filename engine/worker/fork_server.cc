@@ -58,7 +58,10 @@ Result<void> ForkServer::try_start() {
        .arguments = {"-m", "dspool_worker.fork_server", "--adapter", config_.adapter, "--spin-us",
                      fmt::format("{}", config_.spin_us)},
        .environment = worker_environment(config_, environ),
-       .descriptors = {{there.get(), ipc::kForkSocketNumber}}});
+       .descriptors = {{there.get(), ipc::kForkSocketNumber}},
+       // It hands them on; those on files are each worker's, as it has many open itself.
+       .limits = {.memory_bytes = config_.memory_limit, .open_files = 0},
+       .filters_system_calls = config_.seccomp});
   if (!process) return tl::unexpected(start_error(process.error()));
   process_ = std::move(*process);
   output_ = std::make_unique<Output>(kName, log_, process_->standard_output(),

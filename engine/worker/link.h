@@ -17,6 +17,7 @@
 #include "engine/worker/control_outbox.h"
 #include "engine/worker/request.h"
 #include "ipc/adaptive_spin.h"
+#include "ipc/cgroup.h"
 #include "ipc/engine_channel.h"
 #include "ipc/payload.h"
 #include "ipc/state_segment.h"
@@ -81,6 +82,7 @@ class Link {
   // ---- set by the supervisor ----
   int pidfd = -1;
   std::int32_t pid = 0;
+  std::shared_ptr<ipc::Cgroup> cgroup;  // null: it has none
 
   // ---- used under the gate's lock ----
   std::uint64_t last_heartbeat = 0;

@@ -31,6 +31,16 @@ Error start_error(const ipc::Fault& fault) {
                                              fault.what)};
 }
 
+Error no_cgroup(std::string_view why) {
+  return {.category = ErrorCategory::kInitialization,
+          .code = "no_cgroup",
+          .message = fmt::format("worker.cgroups = required, and workers cannot have cgroups with "
+                                 "what the configuration limits ({}): have one delegated to this "
+                                 "process (systemd: Delegate=memory pids, with DelegateSubgroup=), "
+                                 "or set worker.cgroups = \"auto\"",
+                                 why)};
+}
+
 Error died_before_ready(std::string_view who, const std::string& how, const std::string& words) {
   std::string message =
       fmt::format("{} ended before it was ready ({}){}", who, how, last_words(words));

@@ -12,6 +12,8 @@ namespace dspool::worker {
 
 // Its channel or its process could not be made.
 [[nodiscard]] Error start_error(const ipc::Fault& fault);
+// worker.cgroups requires what the system does not give.
+[[nodiscard]] Error no_cgroup(std::string_view why);
 // `who` ended, as `how` says; `words`: the last that it printed.
 [[nodiscard]] Error died_before_ready(std::string_view who, const std::string& how,
                                       const std::string& words);

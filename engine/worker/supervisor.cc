@@ -48,6 +48,7 @@ Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> 
       states_(states),
       log_(log),
       metrics_(metrics),
+      confinement_(config_, log_),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
   if (config_.start_method == StartMethod::kForkServer) {
@@ -65,6 +66,7 @@ Supervisor::~Supervisor() {
 
 Result<void> Supervisor::start(std::uint32_t count, LinkListener& listener) {
   if (auto room = check_room(count); !room) return room;
+  if (auto prepared = confinement_.prepare(); !prepared) return prepared;
   listener_ = &listener;
   slots_.resize(count);
   for (std::uint32_t slot = 0; slot < count; ++slot) {
@@ -226,6 +228,7 @@ void Supervisor::run() {
     for (const Command& command : commands) command();
     bury_the_dead();
     act_on_time();
+    confinement_.look();
     const bool none = std::ranges::none_of(slots_, [](const Slot& s) { return s.link != nullptr; });
     if (stopping_ && none) break;
     wait_for_events(next_due());
@@ -246,6 +249,7 @@ std::optional<Supervisor::Clock::time_point> Supervisor::next_due() const {
     if (slot.kill_at) consider(*slot.kill_at);
   }
   if (const auto at = fork_server_ ? fork_server_->due() : std::nullopt) consider(*at);
+  if (const auto at = confinement_.due()) consider(*at);
   return due;
 }
 
@@ -333,15 +337,15 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   auto link =
       std::make_shared<Link>(slot, names_[slot], epoch, std::move(*channel), payloads_, states_);
   link->spin.set_limit(std::chrono::microseconds(config_.spin_us));
-  link->send_hello({.max_in_flight = config_.max_in_flight,
-                    .session_cache = config_.session_cache,
-                    .session_cache_bytes = config_.session_cache_bytes,
-                    .max_payload_bytes = config_.max_payload_bytes});
+  auto cgroup = confinement_.make_cgroup(names_[slot], epoch);
+  if (!cgroup) return tl::unexpected(std::move(cgroup.error()));
+  link->cgroup = std::move(*cgroup);
   auto process = start_process(*link);
   if (!process) return tl::unexpected(std::move(process.error()));
   link->channel().close_child_ends();
   link->pidfd = (*process)->pidfd();
   link->pid = (*process)->pid();
+  greet(*link);
   {
     const std::lock_guard lock(lm_mutex_);
     lm_links_.push_back(link);
@@ -359,15 +363,33 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   return {};
 }
 
+// A worker waits for its hello before it does anything of its adapter's: by then it is confined.
+void Supervisor::greet(Link& link) const {
+  link.send_hello({.max_in_flight = config_.max_in_flight,
+                   .session_cache = config_.session_cache,
+                   .session_cache_bytes = config_.session_cache_bytes,
+                   .max_payload_bytes = config_.max_payload_bytes});
+  if (link.take_ring_due()) link.channel().ring_worker();
+}
+
 Result<std::shared_ptr<ipc::ChildProcess>> Supervisor::start_process(Link& link) {
   const auto descriptors = link.channel().child_descriptors();
-  if (fork_server_) return fork_server_->fork(link.epoch(), descriptors);
-  auto process =
-      ipc::ChildProcess::spawn({.program = config_.python,
-                                .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter,
-                                              "--spin-us", fmt::format("{}", config_.spin_us)},
-                                .environment = worker_environment(config_, environ),
-                                .descriptors = descriptors});
+  if (fork_server_) {
+    auto forked = fork_server_->fork(link.epoch(), descriptors);
+    if (!forked) return forked;
+    auto confined = confinement_.confine(**forked, link.cgroup.get());
+    if (!confined) return tl::unexpected(std::move(confined.error()));
+    return forked;
+  }
+  auto process = ipc::ChildProcess::spawn(
+      {.program = config_.python,
+       .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter, "--spin-us",
+                     fmt::format("{}", config_.spin_us)},
+       .environment = worker_environment(config_, environ),
+       .descriptors = descriptors,
+       .limits = confinement_.limits(),
+       .filters_system_calls = config_.seccomp,
+       .cgroups = link.cgroup ? link.cgroup->entrances() : std::vector<int>{}});
   if (!process) return tl::unexpected(start_error(process.error()));
   return std::move(*process);
 }
@@ -403,12 +425,13 @@ void Supervisor::bury_the_dead() {
 // The worker's descriptors are closed here, the last of it is read, and what comes next is decided.
 void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
   Slot& place = slots_[slot];
-  const std::string how = status.describe();
+  const std::string how = describe_end(status, place.link->cgroup.get());
   const bool has_served = place.has_served;
   read_outputs();
   place.output->flush();
   std::optional<Error> failure = std::move(place.failure);
   if (!place.was_ready && !failure) failure = died_before_ready(slot, how);
+  confinement_.bury(place.link->cgroup);
   place.link.reset();
   place.output.reset();
   place.process.reset();

@@ -27,6 +27,7 @@
 #include "dspool/error.h"
 #include "engine/telemetry/log.h"
 #include "engine/telemetry/metrics.h"
+#include "engine/worker/confinement.h"
 #include "engine/worker/fork_server.h"
 #include "engine/worker/link.h"
 #include "engine/worker/output.h"
@@ -64,7 +65,7 @@ class Supervisor {
 
   // A slot is used from the first time that a worker is asked for there.
   // Starts the thread and the workers of the first `count` slots. `listener` outlives *this.
-  // Errors: "channel_no_memory" when there is no room for all their channels.
+  // Errors: "channel_no_memory" when there is no room for all their channels, "no_cgroup".
   Result<void> start(std::uint32_t count, LinkListener& listener);
 
   // Starts a worker in this slot, and others in its stead until it is retired. REQUIRES: it has a
@@ -142,6 +143,7 @@ class Supervisor {
   // Whether workers can begin now, or it is known why they cannot.
   [[nodiscard]] bool can_start() { return !fork_server_ || fork_server_->settle(); }
   Result<std::shared_ptr<ipc::ChildProcess>> start_process(Link& link);
+  void greet(Link& link) const;
   void hang_up(Slot& place, bool has_served);
   void count_out(Slot& place);
   void bury_the_dead();
@@ -160,6 +162,7 @@ class Supervisor {
   LinkListener* listener_ = nullptr;
   std::vector<Slot> slots_;
   std::uint64_t epochs_ = 0;
+  Confinement confinement_;
   std::unique_ptr<ForkServer> fork_server_;  // null: workers are spawned
   bool stopping_ = false;
   std::optional<Clock::time_point> kill_at_;

@@ -139,6 +139,7 @@ class HostileWorkerTest : public testing::Test {
     config.affinity = Affinity::kOff;  // or all work would soon stay with the honest worker
     config.worker.adapter = "hostile:seed_" + std::to_string(seed_);
     config.worker.python = DSPOOL_HOSTILE_WORKER;
+    config.worker.pass_environment = {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"};
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;
     config.worker.slab_bytes = WorkerConfig::kLeastRingBytes;
     config.worker.cancel_grace = milliseconds(200);

@@ -67,6 +67,7 @@ int main(int argument_count, char** arguments) {
   config.store.path = arguments[1];
   config.worker.adapter = "hostile:seed_0";
   config.worker.python = DSPOOL_HOSTILE_WORKER;
+  config.worker.pass_environment = {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"};
   config.worker.ring_bytes = dspool::WorkerConfig::kLeastRingBytes;
   config.worker.slab_bytes = dspool::WorkerConfig::kLeastRingBytes;
   const auto engine = Engine::start(config);

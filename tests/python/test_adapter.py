@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002, ARG004 - a command takes its session, whether it needs it or not
 
 import re
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,17 @@ def test_an_exception_that_cannot_be_printed_is_told_all_the_same() -> None:
     report = AdapterHost(Shop()).describe(Unprintable(), "buy")
     assert "Unprintable" in report.message
     assert report.exception_type.endswith("Unprintable")
+
+
+def test_what_runs_out_of_memory_is_told_what_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = AdapterHost(Shop())
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256 << 20, 256 << 20))
+    report = host.describe(MemoryError(), "buy")
+    assert (report.category, report.code) == ("resource_error", "out_of_memory")
+    assert report.exception_type == "MemoryError"
+    assert "limit is 256 MiB: raise worker.memory_limit" in report.message
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    assert "run fewer workers" in host.describe(MemoryError(), "buy").message
 
 
 def test_reports_are_bounded() -> None:

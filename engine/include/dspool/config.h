@@ -32,6 +32,12 @@ enum class Affinity : std::uint8_t {
   kPinned,  // where it is warm, however long that takes: for comparison with pools that pin
 };
 enum class StartMethod : std::uint8_t { kSpawn, kForkServer };
+// Whether each worker is put into a cgroup of its own, below the engine's.
+enum class Cgroups : std::uint8_t {
+  kAuto,      // where a limit needs one and the system lets us; the log says where it does not
+  kOff,       // never
+  kRequired,  // always, or the engine does not start
+};
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
 
 struct WorkerConfig {
@@ -61,6 +67,18 @@ struct WorkerConfig {
   std::uint64_t max_memory_bytes = 0;    // of its own (RssAnon), looked at once a second
   std::chrono::milliseconds start_timeout{60'000};
   std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed
+
+  // What a worker is kept from; engine/README.md says by what. 0: no limit.
+  // Of the engine's environment it gets what Python and its libraries need, what is named here
+  // ("NAME", or "PREFIX_*", which passes no secrets), and then these ("NAME=value").
+  std::vector<std::string> pass_environment;
+  std::vector<std::string> environment;
+  // Bytes that each of its processes may have for itself, and in a cgroup all of them together.
+  std::uint64_t memory_limit = 0;
+  std::uint32_t max_processes = 0;   // its own and those that it starts, threads included: a cgroup
+  std::uint32_t max_open_files = 0;  // descriptors of each of its processes
+  Cgroups cgroups = Cgroups::kAuto;
+  bool seccomp = false;  // system calls that no worker needs fail with EPERM
 };
 
 struct SessionConfig {

@@ -1,6 +1,7 @@
 """Errors, as adapters raise them and as the engine is told of them."""
 
 import difflib
+import resource
 import traceback
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -98,6 +99,17 @@ def report_exception(
 def summary(error: BaseException) -> str:
     """`ValueError: no such program`, even where the exception cannot be printed."""
     return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def out_of_memory_advice() -> str:
+    """What a MemoryError means in this process, and what to do."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit == resource.RLIM_INFINITY:
+        return "the machine has no memory left for it: run fewer workers, or ask for less at once"
+    return (
+        f"the worker's limit is {limit >> 20} MiB: raise worker.memory_limit, or ask for less at "
+        "once"
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

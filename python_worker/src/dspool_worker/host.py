@@ -8,6 +8,7 @@ from dspool_worker.errors import (
     ErrorReport,
     Secrets,
     nearest,
+    out_of_memory_advice,
     refusal,
     report_exception,
     summary,
@@ -47,6 +48,15 @@ class AdapterHost:
             message = f"{error}: call it as {self._usage(command)}"
             return refusal("invalid_arguments", message, secrets=self._secrets)
         retryable = isinstance(error, Exception) and self.adapter.is_retryable(error)
+        if isinstance(error, MemoryError):
+            return report_exception(
+                error,
+                category="resource_error",
+                code="out_of_memory",
+                message=f"{summary(error)}: {out_of_memory_advice()}",
+                retryable=retryable,
+                secrets=self._secrets,
+            )
         return report_exception(error, retryable=retryable, secrets=self._secrets)
 
     def set_language_model(

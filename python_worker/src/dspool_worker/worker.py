@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from dspool_worker._native import Channel, Hello, RequestLoop
 from dspool_worker.adapter import AdapterError
-from dspool_worker.errors import ErrorReport, report_exception, summary
+from dspool_worker.errors import ErrorReport, out_of_memory_advice, report_exception, summary
 from dspool_worker.host import AdapterHost
 from dspool_worker.session import Session
 
@@ -68,6 +68,8 @@ def start_report(adapter: str, error: BaseException) -> ErrorReport:
             f"{summary(error)}: install it for {sys.executable}, or add its folder to "
             "worker.python_path"
         )
+    elif isinstance(error, MemoryError):
+        advice = f"{summary(error)}: {out_of_memory_advice()}"
     else:
         advice = f"{summary(error)}: see the traceback"
     return report_exception(

@@ -76,6 +76,13 @@ TEST(ConfigTest, ReadsEveryKey) {
     max_memory_bytes = 1048576
     start_timeout = 5000
     cancel_grace = 250
+    pass_environment = ["HF_TOKEN", "AWS_*"]
+    environment = ["MODE=a=b", "EMPTY="]
+    memory_limit = 67108864
+    max_processes = 300
+    max_open_files = 64
+    cgroups = "required"
+    seccomp = true
   )")
                             .value();
   // A member that is added does not compile here until it has been made a key as well.
@@ -86,7 +93,9 @@ TEST(ConfigTest, ReadsEveryKey) {
   const auto& [path, memory_limit, group_delay] = store;
   const auto& [adapter, python, python_path, start_method, max_in_flight, pipeline, session_cache,
                session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
-               max_requests, max_age, max_memory_bytes, start_timeout, cancel_grace] = worker;
+               max_requests, max_age, max_memory_bytes, start_timeout, cancel_grace,
+               pass_environment, environment, worker_memory_limit, max_processes, max_open_files,
+               cgroups, seccomp] = worker;
   EXPECT_FALSE(pooling_enabled);
   EXPECT_EQ(pool_mode, PoolMode::kTest);
   EXPECT_EQ(pool_size, 7);
@@ -123,6 +132,13 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(max_memory_bytes, 1'048'576);
   EXPECT_EQ(start_timeout, milliseconds(5000));
   EXPECT_EQ(cancel_grace, milliseconds(250));
+  EXPECT_EQ(pass_environment, (std::vector<std::string>{"HF_TOKEN", "AWS_*"}));
+  EXPECT_EQ(environment, (std::vector<std::string>{"MODE=a=b", "EMPTY="}));
+  EXPECT_EQ(worker_memory_limit, 67'108'864);
+  EXPECT_EQ(max_processes, 300);
+  EXPECT_EQ(max_open_files, 64);
+  EXPECT_EQ(cgroups, Cgroups::kRequired);
+  EXPECT_TRUE(seccomp);
   EXPECT_EQ(refusal(config), "accepted");
 }
 
@@ -278,6 +294,8 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "worker.max_payload_bytes = 65535",
                                  "worker.max_payload_bytes = 536870913",
                                  "worker.spin_us = 1001",
+                                 "worker.max_processes = -1",
+                                 "worker.max_open_files = 2097152",
                                  "worker.start_timeout = 0",
                                  "worker.cancel_grace = 0"};
   for (const std::string& text : outside) {
@@ -306,6 +324,10 @@ TEST(ConfigTest, TheLimitsThemselvesAreAllowed) {
                                  "worker.ring_bytes = 1073741824",
                                  "worker.slab_bytes = 524288",
                                  "worker.max_payload_bytes = 536870912",
+                                 "worker.max_processes = 0",
+                                 "worker.max_processes = 4194304",
+                                 "worker.max_open_files = 0",
+                                 "worker.memory_limit = 0",
                                  "worker.python_path = []"}) {
     EXPECT_EQ(refusal(text), "accepted") << text;
   }
@@ -331,6 +353,29 @@ TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
     EXPECT_THAT(refusal("worker.python_path = ['/x', '" + entry + "']"),
                 HasSubstr("none of them empty or with a ':'"));
   }
+}
+
+TEST(ImpossibleValueTest, OfAWorkersLimitsIsTold) {
+  EXPECT_THAT(refusal("worker.memory_limit = 1048576"), HasSubstr("0, or at least 67108864"));
+  EXPECT_THAT(refusal("worker.max_open_files = 63"), HasSubstr("0, or at least 64"));
+  EXPECT_THAT(refusal("worker.cgroups = 'on'"), HasSubstr("one of auto, off, required"));
+  for (const std::string name : {"", "*", "A=b", "A*B", "1A", "A-B", "A B"}) {
+    EXPECT_THAT(refusal("worker.pass_environment = ['HOME', '" + name + "']"),
+                HasSubstr("each the name of a variable"))
+        << name;
+  }
+  for (const std::string line : {"", "NAME", "=value", "A B=c", "A*=b"}) {
+    EXPECT_THAT(refusal("worker.environment = ['" + line + "']"), HasSubstr("as in NAME=value"))
+        << line;
+  }
+  Config config;
+  config.worker.max_in_flight = 8;
+  config.worker.max_processes = 10;
+  EXPECT_THAT(refusal(config), HasSubstr("a worker alone may have 11 threads"));
+  config.worker.max_processes = 11;
+  EXPECT_EQ(refusal(config), "accepted");
+  config.worker.cgroups = Cgroups::kOff;
+  EXPECT_THAT(refusal(config), StartsWith("worker.cgroups = off: only a cgroup can limit"));
 }
 
 TEST(ImpossibleValueTest, ThatStandsFirstInTheTextIsTold) {
