@@ -1,18 +1,25 @@
 #include "engine/telemetry/event_history.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace dspool::telemetry {
 
-void EventHistory::record(Event event) {
+void EventHistory::record(const EventView& event) {
   if (!enabled()) return;
   const std::lock_guard lock(mutex_);
-  if (ring_.size() < capacity_) {
-    ring_.push_back(std::move(event));
-  } else {
-    ring_[recorded_ % capacity_] = std::move(event);
-  }
+  if (ring_.size() < capacity_) ring_.emplace_back();
+  Event& place = ring_[next_];
+  place.kind = event.kind;
+  place.time_ns = event.time_ns;
+  place.call = event.call;
+  place.request = event.request;
+  place.version = event.version;
+  place.epoch = event.epoch;
+  place.worker = event.worker;
+  place.attempt = event.attempt;
+  place.session.assign(event.session);
+  place.detail.assign(event.detail);
+  next_ = next_ + 1 == capacity_ ? 0 : next_ + 1;
   ++recorded_;
 }
 
@@ -22,7 +29,7 @@ History EventHistory::snapshot() const {
   history.events = ring_;
   history.dropped = recorded_ - ring_.size();
   if (history.dropped != 0) {
-    const auto oldest = static_cast<std::ptrdiff_t>(recorded_ % capacity_);
+    const auto oldest = static_cast<std::ptrdiff_t>(next_);
     std::rotate(history.events.begin(), history.events.begin() + oldest, history.events.end());
   }
   return history;

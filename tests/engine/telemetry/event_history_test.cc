@@ -13,8 +13,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Event event(std::uint64_t call) {
-  return {.kind = EventKind::kCallArrived, .call = call, .session = "a", .detail = {}};
+EventView event(std::uint64_t call) {
+  return {.kind = EventKind::kCallArrived, .call = call, .session = "a"};
 }
 
 std::vector<std::uint64_t> calls_of(const History& history) {
