@@ -223,7 +223,8 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
     if (!worker) return;
     if (grant(session, *worker, now) == Granted::kSent) return;
   }
-  if (session.anonymous()) finish(session, SessionEnd::kTemporary, now);
+  if (session.anonymous()) return finish(session, SessionEnd::kTemporary, now);
+  if (!session.exists && !is_kept(session)) retire(session);  // no call has made it
 }
 
 Call& Dispatcher::take_head(session::Session& session) noexcept {

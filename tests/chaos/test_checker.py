@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -362,6 +363,12 @@ def test_a_breach_is_told(rule: str, spoil: Spoil) -> None:
     found = judge(story.evidence())
     assert rule in {each.rule for each in found}
     assert RULES[rule] in report(found)
+
+
+def test_the_planted_bugs_are_those_of_the_engine() -> None:
+    header = Path(__file__).parents[2] / "ipc" / "planted_bug.h"
+    table = header.read_text().partition("kPlantedBugs{")[2].partition("};")[0]
+    assert set(re.findall(r'"(\w+)"', table)) == set(BUGS)
 
 
 def test_every_rule_has_a_breach_and_every_bug_a_rule() -> None:

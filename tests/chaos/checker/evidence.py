@@ -94,7 +94,7 @@ class Event:
 
 @dataclass
 class Lateness:
-    """When the machine was late: spans, and the sum of the threads' waits for a core over time."""
+    """When the machine was late: spans, and how long threads have waited for a core up to a time."""
 
     spans: list[tuple[int, int]] = field(default_factory=list)
     run_delay: list[tuple[int, int]] = field(default_factory=list)

@@ -14,7 +14,7 @@ class Bug:
 BUGS = {
     "skip_fence": Bug("crossed", "leave_early"),
     "apply_late_answer": Bug("state_applied", "leave_early"),
-    "trust_stale_hint": Bug("state_applied", "leave_early"),
+    "trust_stale_hint": Bug("lost", "leave_early"),
     "leak_slot": Bug("slots"),
     "reuse_epoch": Bug("epochs", "kill_idle"),
     "answer_before_commit": Bug("commits"),
@@ -25,7 +25,7 @@ BUGS = {
     "forget_waiter": Bug("ended_once"),
     "wrong_caller": Bug("crossed"),
     "deliver_twice": Bug("ended_once"),
-    "end_late": Bug("deadline", "leave_early"),
+    "end_late": Bug("deadline", "hold_gil"),
     "expire_in_use": Bug("expiry", "expiry"),
     "leak_state_memory": Bug("memory"),
     "leave_process": Bug("leftovers"),

@@ -4,8 +4,9 @@
 // Twice in a hundredth of a second a thread that had something to do at a time hands it on to
 // another one, as the engine's reactor does to a caller. Lines of lateness.jsonl:
 //   {"from_ns", "to_ns"}          when it was to be done, and was: written where that is long
-//   {"at_ns", "run_delay_ns"}     how long this process's threads have waited for a core so far,
-//                                 all together, where the kernel tells
+//   {"at_ns", "run_delay_ns"}     how long those three threads of this process that waited for a
+//                                 core for longest have done so, added up over time; where the
+//                                 kernel tells
 #pragma once
 
 #include <atomic>

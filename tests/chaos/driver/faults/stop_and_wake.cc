@@ -20,16 +20,17 @@ class StopAndWake final : public Fault {
                           .command = "slow_add",
                           .token = scene.caller.new_token(),
                           .by = 1,
-                          .more = "\"ms\":20",
-                          .options = {.timeout = milliseconds(150)}};
+                          .more = "\"ms\":30",
+                          .options = {.timeout = milliseconds(60)}};
     scene.caller.submit(brief);
     const auto victim = Victim::pick(scene.engine, Victim::Doing::kSomething, scene.random());
     if (!victim || !victim->send(SIGSTOP)) return;
-    const milliseconds nap(200 + scene.below(scene.below(4) == 0 ? 1'500 : 400));
+    const milliseconds nap(scene.below(5) == 0 ? 500 + scene.below(1'000) : 50 + scene.below(200));
     scene.tell("stop_and_wake", victim->name() + " for " + std::to_string(nap.count()) + " ms");
     scene.pause(nap);
     victim->send(SIGCONT);
   }
+  [[nodiscard]] milliseconds interval() const override { return milliseconds(50); }
 };
 
 }  // namespace
