@@ -371,6 +371,18 @@ def test_the_planted_bugs_are_those_of_the_engine() -> None:
     assert set(re.findall(r'"(\w+)"', table)) == set(BUGS)
 
 
+def test_the_readme_names_every_fault_bug_and_rule() -> None:
+    folder = Path(__file__).parent
+    readme = (folder / "README.md").read_text()
+    faults = re.findall(r'^ *\{"(\w+)"', (folder / "driver" / "faults.cc").read_text(), re.M)
+    assert faults
+    assert [fault for fault in faults if f"`ChaosTrialTest.{fault}`" not in readme] == []
+    for name, bug in BUGS.items():
+        assert re.search(rf"^\| `{name}` \| .* \| `{bug.rule}` \|$", readme, re.M), name
+    for rule, promise in RULES.items():
+        assert f"| `{rule}` | {promise} |" in readme
+
+
 def test_every_rule_has_a_breach_and_every_bug_a_rule() -> None:
     assert {rule for rule, _ in BREACHES} == set(RULES)
     assert {bug.rule for bug in BUGS.values()} <= set(RULES)
