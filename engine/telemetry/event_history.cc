@@ -1,38 +1,32 @@
 #include "engine/telemetry/event_history.h"
 
-#include <algorithm>
-
 namespace dspool::telemetry {
-
-void EventHistory::record(const EventView& event) {
-  if (!enabled()) return;
-  const std::lock_guard lock(mutex_);
-  if (ring_.size() < capacity_) ring_.emplace_back();
-  Event& place = ring_[next_];
-  place.kind = event.kind;
-  place.time_ns = event.time_ns;
-  place.call = event.call;
-  place.request = event.request;
-  place.version = event.version;
-  place.epoch = event.epoch;
-  place.worker = event.worker;
-  place.attempt = event.attempt;
-  place.session.assign(event.session);
-  place.detail.assign(event.detail);
-  next_ = next_ + 1 == capacity_ ? 0 : next_ + 1;
-  ++recorded_;
-}
 
 History EventHistory::snapshot() const {
   History history;
-  const std::lock_guard lock(mutex_);
-  history.events = ring_;
+  const std::lock_guard lock(lock_);
+  history.events.reserve(ring_.size());
   history.dropped = recorded_ - ring_.size();
-  if (history.dropped != 0) {
-    const auto oldest = static_cast<std::ptrdiff_t>(next_);
-    std::rotate(history.events.begin(), history.events.begin() + oldest, history.events.end());
+  const std::size_t oldest = history.dropped != 0 ? next_ : 0;
+  for (std::size_t i = 0; i < ring_.size(); ++i) {
+    history.events.push_back(ring_[(oldest + i) % ring_.size()].to_event());
   }
   return history;
+}
+
+Event EventHistory::Entry::to_event() const {
+  const std::size_t size = event.session.size() + event.detail.size();
+  const std::string_view both(size > kShortBytes ? long_text.data() : text.data(), size);
+  return {.kind = event.kind,
+          .time_ns = event.time_ns,
+          .call = event.call,
+          .request = event.request,
+          .version = event.version,
+          .epoch = event.epoch,
+          .worker = event.worker,
+          .attempt = event.attempt,
+          .session = std::string(both.substr(0, event.session.size())),
+          .detail = std::string(both.substr(event.session.size()))};
 }
 
 }  // namespace dspool::telemetry
