@@ -16,7 +16,7 @@ class Story:
         self.calls: list[Call] = []
         self.events: list[Event] = []
         self.lateness = Lateness()
-        self.run: dict[str, Any] = {"ttl_ms": 300_000, "pool_size": 1}
+        self.run: dict[str, Any] = {"ttl_ms": 300_000, "pool_size": 1, "bound_ms": 100}
         self.rest: dict[str, Any] | None = {
             "attempts_in_flight": 0,
             "waiting_calls": 0,

@@ -94,23 +94,13 @@ class Event:
 
 @dataclass
 class Lateness:
-    """When the machine was late: spans, and how long threads have waited for a core up to a time."""
+    """When the machine was late: from when something was to be done until it was."""
 
     spans: list[tuple[int, int]] = field(default_factory=list)
-    run_delay: list[tuple[int, int]] = field(default_factory=list)
 
-    def allowance_ns(self, begin_ns: int, end_ns: int) -> int:
-        """By how much what happened between the two may have been late by the machine's fault."""
-        late = sum(
-            min(to, end_ns) - max(begin, begin_ns)
-            for begin, to in self.spans
-            if to > begin_ns and begin < end_ns
-        )
-        before = max((waited for at, waited in self.run_delay if at <= begin_ns), default=0)
-        after = min((waited for at, waited in self.run_delay if at >= end_ns), default=None)
-        if after is None:
-            after = max((waited for _, waited in self.run_delay), default=0)
-        return 2 * late + after - before
+    def longest_ns(self, begin_ns: int, end_ns: int) -> int:
+        """The longest time that it was so while the two passed."""
+        return max((to - at for at, to in self.spans if to > begin_ns and at < end_ns), default=0)
 
 
 @dataclass
@@ -185,10 +175,4 @@ def _event(line: str, members: dict[str, Any]) -> Event:
 
 
 def _read_lateness(path: Path) -> Lateness:
-    lateness = Lateness()
-    for _, members in _lines(path):
-        if "from_ns" in members:
-            lateness.spans.append((members["from_ns"], members["to_ns"]))
-        else:
-            lateness.run_delay.append((members["at_ns"], members["run_delay_ns"]))
-    return lateness
+    return Lateness([(members["from_ns"], members["to_ns"]) for _, members in _lines(path)])

@@ -17,6 +17,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// How long after its deadline a call may end. Sanitizers cost ten times as much.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::int64_t kBoundMs = 1'000;
+#else
+constexpr std::int64_t kBoundMs = 100;
+#endif
+
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 22;
 
 std::string python() {
@@ -231,6 +238,7 @@ class Trial {
         .raw("faults", list_of(names))
         .number("duration_ms", terms_.duration.count())
         .number("pool_size", terms_.pool_size)
+        .number("bound_ms", kBoundMs)
         .number("ttl_ms", config_.session.ttl.count())
         .raw("durable", terms_.durable ? "true" : "false")
         .number("begun_ns", now_ns());
