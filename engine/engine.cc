@@ -133,7 +133,7 @@ class Engine::Parts final : private worker::LinkListener {
         front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get(),
               [this](const LanguageModel& model) { set_lm(model); }),
         prober(gate, reactor_waker, names, pool_size),
-        statistics(gate, sessions, metrics, names, pool_size, config.worker.max_in_flight,
+        statistics(gate, sessions, segment, metrics, names, pool_size, config.worker.max_in_flight,
                    dispatch::Gate::now()),
         mover(gate, sessions, names, metrics, observers, steward_waker,
               config.affinity == Affinity::kHint),

@@ -14,12 +14,18 @@ std::string_view to_string(EventKind kind) noexcept {
       return "attempt_sent";
     case EventKind::kAttemptEnded:
       return "attempt_ended";
+    case EventKind::kFenced:
+      return "fenced";
     case EventKind::kCommit:
       return "commit";
+    case EventKind::kMigrated:
+      return "migrated";
     case EventKind::kWorkerReady:
       return "worker_ready";
     case EventKind::kWorkerLost:
       return "worker_lost";
+    case EventKind::kSessionLoaded:
+      return "session_loaded";
     case EventKind::kSessionEnded:
       return "session_ended";
   }
@@ -43,6 +49,7 @@ std::string Event::to_json() const {
   number("version", version);
   number("epoch", epoch);
   number("worker", worker);
+  number("attempt", attempt);
   text("session", session);
   text("detail", detail);
   out.push_back('}');

@@ -9,6 +9,7 @@
 
 #include "engine/api/flexbuffer.h"
 #include "engine/dispatch/errors.h"
+#include "ipc/planted_bug.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -123,6 +124,8 @@ void Dispatcher::cancel(Call& call, TimePoint now) {
 
 void Dispatcher::call_timer_fired(Call& call, TimePoint now) {
   if (now >= call.deadline) {
+    const TimePoint late = call.deadline + std::chrono::seconds(2);
+    if (now < late && ipc::has_bug("end_late")) return arm(call.timer, late);
     const auto timeout = std::chrono::ceil<milliseconds>(call.deadline - call.arrived);
     return give_up(call, errors::deadline_exceeded(timeout, call.request_id != 0), now);
   }
@@ -220,7 +223,8 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
     if (!worker) return;
     if (grant(session, *worker, now) == Granted::kSent) return;
   }
-  if (session.anonymous()) finish(session, SessionEnd::kTemporary, now);
+  if (session.anonymous()) return finish(session, SessionEnd::kTemporary, now);
+  if (!session.exists && !is_kept(session)) retire(session);  // no call has made it
 }
 
 Call& Dispatcher::take_head(session::Session& session) noexcept {

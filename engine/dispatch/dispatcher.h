@@ -234,7 +234,8 @@ class Dispatcher {
 
   // -- moves (dispatcher_moves.cc) --
   [[nodiscard]] bool move(session::Session& session, Call& call, TimePoint now);
-  void moved(session::Session& session, Call& call, const session::WarmAt& warm, TimePoint now);
+  void moved(session::Session& session, const Attempt& attempt, const session::WarmAt& warm,
+             TimePoint now);
 
   // -- slots --
   [[nodiscard]] bool has_room(const WorkerSlot& worker) const noexcept;

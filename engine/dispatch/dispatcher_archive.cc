@@ -7,6 +7,7 @@
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
 #include "ipc/kill_point.h"
+#include "ipc/planted_bug.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -147,6 +148,9 @@ void Dispatcher::go_on(session::Session& session, TimePoint now) {
 
 // Makes what a call did to its session state, and answers it. REQUIRES: the call is in no queue.
 void Dispatcher::commit(session::Session& session, Call& call, Change change, TimePoint now) {
+  if (change.delta != nullptr && ipc::has_bug_at_times("lose_append", 10)) {
+    change.delta->appends.clear();
+  }
   const bool changes = change.delta != nullptr && !change.delta->empty();
   const bool durable = session.durability == Durability::kLocal && ports_.archive != nullptr;
   Result<session::Staged> staged;
@@ -163,6 +167,21 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
   }
   const bool keyed = !call.idempotency_key.empty();
   if (!starves && !(durable && (changes || keyed))) {
+    if (changes && ipc::has_bug("answer_before_commit")) {
+      set_warm(session, change.warm);
+      end(call,
+          Answer{.value = Value::from_verified(std::move(change.result)),
+                 .version = session.record.version() + 1,
+                 .attempts = call.attempts,
+                 .worker = names_[call.worker]},
+          now);
+      session.record.apply(*change.delta, *std::move(staged), change.state_id);
+      return note_commit(session, call.id, change.state_id, now);
+    }
+    if (ipc::has_bug_at_times("version_gap", 20)) {
+      session::Delta nothing;
+      session.record.apply(nothing, {}, change.state_id);
+    }
     if (changes) {
       session.record.apply(*change.delta, *std::move(staged), change.state_id);
       note_commit(session, call.id, call.attempts != 0 ? change.state_id : 0, now);
@@ -267,6 +286,7 @@ void Dispatcher::loaded(session::Session& session, Errand& errand, TimePoint now
       watch_expiry(session, now);
       if (session.record.bytes() != 0) residents_.add(session);
       ports_.metrics.sessions_loaded.add(1);
+      journal_.note(EventKind::kSessionLoaded, now, session);
       break;
     }
     case Errand::End::kNoMemory: {

@@ -4,6 +4,7 @@
 
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
+#include "ipc/planted_bug.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -15,6 +16,30 @@ constexpr std::int64_t kShortServiceNs = 100'000;
 constexpr std::int64_t kShortAgainNs = 80'000;  // so that it does not change with every answer
 constexpr std::int64_t kEwmaShift = 4;
 constexpr std::string_view kFields = "the session's fields must go with it";
+
+// What the planted bug of this name remembers.
+struct StaleHint {
+  const session::Session* session = nullptr;
+  std::uint64_t state_id = 0;
+  session::WarmAt warm{};
+};
+
+// What an attempt answered, for the event history.
+std::string_view answer_name(OutcomeStatus status) {
+  switch (status) {
+    case OutcomeStatus::kOk:
+      return "ok";
+    case OutcomeStatus::kError:
+      return "error";
+    case OutcomeStatus::kNeedState:
+      return "need_state";
+    case OutcomeStatus::kCancelled:
+      return "cancelled";
+    case OutcomeStatus::kRecalled:
+      return "recalled";
+  }
+  return "unknown";
+}
 
 }  // namespace
 
@@ -129,8 +154,12 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     settle(*attempt, outcome, now);
   }
   wheel_.disarm(attempt->grace);
-  slot.close(*attempt);
-  --in_flight_;
+  if (ipc::has_bug_once("leak_slot", 100)) {
+    attempt->call = nullptr;
+  } else {
+    slot.close(*attempt);
+    --in_flight_;
+  }
   note_room(slot);
   if (session->phase == session::Phase::kRunning) offer(*session, now);
   serve_expecting(slot, now);
@@ -197,10 +226,27 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
     }
     return;
   }
+  if (attempt.call == nullptr && !session.queue.empty() && ipc::has_bug("skip_fence")) {
+    attempt.call = static_cast<Call*>(&session.queue.front());
+    --waiting_calls_;
+  }
   if (attempt.call == nullptr) {
+    if (ipc::has_bug("trust_stale_hint")) {
+      ipc::remembered<StaleHint>() = {.session = &session,
+                                      .state_id = attempt.request_id,
+                                      .warm = {.worker = attempt.worker, .epoch = attempt.epoch}};
+    }
+    if (!outcome.delta.empty() && ipc::has_bug("apply_late_answer")) {
+      auto staged = ports_.store.prepare(session.record, outcome.delta);
+      session.record.apply(outcome.delta, std::move(staged).value(), attempt.request_id);
+      note_commit(session, attempt.call_id, attempt.request_id, now);
+    }
     // Fenced: its call has ended, so whatever it changed has not happened.
     set_warm(session, {});
-    if (!attempt.moves) ports_.metrics.late_answers.add(1);
+    if (!attempt.moves) {
+      ports_.metrics.late_answers.add(1);
+      journal_.note(EventKind::kFenced, now, attempt, answer_name(outcome.status));
+    }
     journal_.note(EventKind::kAttemptEnded, now, attempt, "discarded");
     return;
   }
@@ -225,11 +271,16 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
   call.request_id = 0;
   const bool keeps = !outcome.not_kept;
   const session::WarmAt here{.worker = attempt.worker, .epoch = attempt.epoch};
-  if (attempt.moves) return moved(session, call, keeps ? here : session.warm, now);
+  if (attempt.moves) return moved(session, attempt, keeps ? here : session.warm, now);
   Change change{.result = std::move(outcome.result),
                 .state_id = attempt.request_id,
                 .warm = keeps ? here : session::WarmAt{}};
   if (session.anonymous()) return answer(session, call, std::move(change.result), {}, now);
+  if (ipc::has_bug("trust_stale_hint")) {
+    const auto& stale = ipc::remembered<StaleHint>();
+    if (stale.session == &session) change.state_id = stale.state_id;
+    if (stale.session == &session) change.warm = stale.warm;
+  }
   change.delta = &outcome.delta;
   change.bytes = outcome.bytes;
   commit(session, call, std::move(change), now);
@@ -238,6 +289,9 @@ void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
 // The end of a call that has changed all that it was to change.
 void Dispatcher::answer(session::Session& session, Call& call, std::vector<std::uint8_t> result,
                         const session::WarmAt& warm, TimePoint now) {
+  if (ipc::has_bug_at_times("wrong_caller", 20)) {
+    result.swap(ipc::remembered<std::vector<std::uint8_t>>());
+  }
   set_warm(session, warm);
   if (call.kind != CallKind::kMove) ++session.operations;
   if (!call.idempotency_key.empty() && !session.anonymous()) {
@@ -263,7 +317,7 @@ void Dispatcher::remember(session::Session& session, session::StoredAnswer answe
 
 void Dispatcher::note_commit(session::Session& session, std::uint64_t call_id,
                              std::uint64_t request_id, TimePoint now) {
-  ports_.metrics.commits.add(1);
+  if (!ipc::has_bug_at_times("count_wrong", 20)) ports_.metrics.commits.add(1);
   journal_.note_commit(now, call_id, session, request_id);
   if (ports_.archive == nullptr || session.record.bytes() == 0) return;
   residents_.add(session);
@@ -321,6 +375,7 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
     const session::SessionRef session = attempt.session;
     if (!attempt.moves) session->used = now;
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
+    if (ipc::has_bug("lose_state_with_worker")) session->record.reset();
     Call* call = attempt.call;
     if (call != nullptr && may_repeat(*call, now)) {
       ports_.metrics.retries.add(1);

@@ -2,6 +2,7 @@
 // with the pool. Whatever ended one, the durable store forgets it first, and the rest is `finish`.
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
+#include "ipc/planted_bug.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -26,7 +27,8 @@ void Dispatcher::expiry_fired(session::Session& session, TimePoint now) {
   if (session.ttl.count() == 0 || stopping_) return;
   const bool busy = session.phase != session::Phase::kIdle || !session.queue.empty();
   const TimePoint due = (busy ? now : session.used) + session.ttl;
-  if (busy || now < due) return expiries_.arm(session.expiry, due);
+  const bool is_in_use = busy || (now < due && !ipc::has_bug("expire_in_use"));
+  if (is_in_use) return expiries_.arm(session.expiry, due);
   const session::SessionRef keep(&session);
   if (session.tier == session::Tier::kUnknown) {  // whether there is one, only the store knows
     return start(session, Errand::Kind::kLoad, nullptr);
@@ -36,6 +38,9 @@ void Dispatcher::expiry_fired(session::Session& session, TimePoint now) {
 }
 
 bool Dispatcher::end_sessions(TimePoint now) {
+  if (ipc::has_bug("leak_state_memory")) {
+    ipc::remembered<std::vector<session::Record>>().clear();
+  }
   for (std::size_t i = 0; i < kEndsPerStep; ++i) {
     const session::SessionRef session = ports_.sessions.first();
     if (!session) return false;
@@ -83,6 +88,9 @@ void Dispatcher::finish(session::Session& session, SessionEnd why, TimePoint now
 // Its fields and answers go, and all that is known of it but its name and its calls.
 void Dispatcher::clear(session::Session& session) {
   if (session.record.is_resident() && session.record.field_count() != 0) ++rooms_made_;
+  if (!stopping_ && ipc::has_bug("leak_state_memory")) {
+    ipc::remembered<std::vector<session::Record>>().push_back(std::move(session.record));
+  }
   session.record.reset();
   session.answers.reset();
   session.corruption.reset();

@@ -38,9 +38,15 @@ bool Dispatcher::move(session::Session& session, Call& call, TimePoint now) {
 }
 
 // The worker has the fields, or could not keep them: then they are warm where they were.
-void Dispatcher::moved(session::Session& session, Call& call, const session::WarmAt& warm,
-                       TimePoint now) {
+void Dispatcher::moved(session::Session& session, const Attempt& attempt,
+                       const session::WarmAt& warm, TimePoint now) {
+  Call& call = *attempt.call;
   call.move.has_moved = warm != session.warm;
+  if (call.move.has_moved) {
+    journal_.note(
+        EventKind::kMigrated, now, attempt,
+        call.move.was_at ? std::string_view(names_[*call.move.was_at]) : std::string_view());
+  }
   answer(session, call, {}, warm, now);
 }
 

@@ -6,6 +6,7 @@
 #include "engine/api/flexbuffer.h"
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
+#include "ipc/planted_bug.h"
 
 namespace dspool::dispatch {
 
@@ -133,6 +134,7 @@ bool Dispatcher::answer_again(session::Session& session, Call& call, TimePoint n
 const session::StoredAnswer* Dispatcher::find_answer(const session::Session& session,
                                                      const Call& call, TimePoint now) {
   if (call.idempotency_key.empty() || !session.answers) return nullptr;
+  if (ipc::has_bug("commit_key_twice")) return nullptr;
   return session.answers->find(call.idempotency_key, now);
 }
 

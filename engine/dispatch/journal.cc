@@ -1,7 +1,5 @@
 #include "engine/dispatch/journal.h"
 
-#include <string>
-
 namespace dspool::dispatch {
 
 void Journal::record(EventKind kind, TimePoint now, const Call& call, std::string_view detail) {
@@ -9,8 +7,8 @@ void Journal::record(EventKind kind, TimePoint now, const Call& call, std::strin
                    .time_ns = now.time_since_epoch().count(),
                    .call = call.id,
                    .version = call.session->record.version(),
-                   .session = std::string(call.session->id()),
-                   .detail = std::string(detail)});
+                   .session = call.session->id(),
+                   .detail = detail});
 }
 
 void Journal::record(EventKind kind, TimePoint now, const Attempt& attempt,
@@ -22,8 +20,9 @@ void Journal::record(EventKind kind, TimePoint now, const Attempt& attempt,
                    .version = attempt.session->record.version(),
                    .epoch = attempt.epoch,
                    .worker = attempt.worker,
-                   .session = std::string(attempt.session->id()),
-                   .detail = std::string(detail)});
+                   .attempt = attempt.number,
+                   .session = attempt.session->id(),
+                   .detail = detail});
 }
 
 void Journal::record(EventKind kind, TimePoint now, const WorkerSlot& worker,
@@ -32,8 +31,7 @@ void Journal::record(EventKind kind, TimePoint now, const WorkerSlot& worker,
                    .time_ns = now.time_since_epoch().count(),
                    .epoch = worker.epoch,
                    .worker = worker.index(),
-                   .session = {},
-                   .detail = std::string(detail)});
+                   .detail = detail});
 }
 
 void Journal::record(EventKind kind, TimePoint now, const session::Session& session,
@@ -41,8 +39,8 @@ void Journal::record(EventKind kind, TimePoint now, const session::Session& sess
   history_.record({.kind = kind,
                    .time_ns = now.time_since_epoch().count(),
                    .version = session.record.version(),
-                   .session = std::string(session.id()),
-                   .detail = std::string(detail)});
+                   .session = session.id(),
+                   .detail = detail});
 }
 
 void Journal::record_commit(TimePoint now, std::uint64_t call, const session::Session& session,
@@ -52,8 +50,7 @@ void Journal::record_commit(TimePoint now, std::uint64_t call, const session::Se
                    .call = call,
                    .request = request,
                    .version = session.record.version(),
-                   .session = std::string(session.id()),
-                   .detail = {}});
+                   .session = session.id()});
 }
 
 }  // namespace dspool::dispatch

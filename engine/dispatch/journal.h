@@ -26,7 +26,7 @@ class Journal {
     if (history_.enabled()) record(kind, now, worker, detail);
   }
   void note(EventKind kind, TimePoint now, const session::Session& session,
-            std::string_view detail) {
+            std::string_view detail = {}) {
     if (history_.enabled()) record(kind, now, session, detail);
   }
   void note_commit(TimePoint now, std::uint64_t call, const session::Session& session,

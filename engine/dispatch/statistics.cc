@@ -62,6 +62,7 @@ Stats Statistics::collect() const {
         .expired_sessions = metrics_.ended_by(SessionEnd::kExpired).value(),
         .evicted_sessions = metrics_.sessions_evicted.value(),
         .loaded_sessions = metrics_.sessions_loaded.value(),
+        .state_bytes = states_.used_bytes(),
         .store_writes = metrics_.store_writes.value(),
         .store_failures = metrics_.store_failures.value(),
         .store_retries = metrics_.store_retries.value(),

@@ -16,11 +16,13 @@ namespace dspool::dispatch {
 class Statistics {
  public:
   // All arguments outlive *this.
-  Statistics(Gate& gate, const session::SessionTable& sessions, telemetry::Metrics& metrics,
-             std::span<const std::string> worker_names, const std::atomic<std::uint32_t>& pool_size,
-             std::uint32_t max_in_flight, TimePoint started)
+  Statistics(Gate& gate, const session::SessionTable& sessions, const ipc::StateSegment& states,
+             telemetry::Metrics& metrics, std::span<const std::string> worker_names,
+             const std::atomic<std::uint32_t>& pool_size, std::uint32_t max_in_flight,
+             TimePoint started)
       : gate_(gate),
         sessions_(sessions),
+        states_(states),
         metrics_(metrics),
         names_(worker_names),
         pool_size_(pool_size),
@@ -35,6 +37,7 @@ class Statistics {
 
   Gate& gate_;
   const session::SessionTable& sessions_;
+  const ipc::StateSegment& states_;
   telemetry::Metrics& metrics_;
   std::span<const std::string> names_;
   const std::atomic<std::uint32_t>& pool_size_;

@@ -1,31 +1,32 @@
 #include "engine/telemetry/event_history.h"
 
-#include <algorithm>
-#include <utility>
-
 namespace dspool::telemetry {
-
-void EventHistory::record(Event event) {
-  if (!enabled()) return;
-  const std::lock_guard lock(mutex_);
-  if (ring_.size() < capacity_) {
-    ring_.push_back(std::move(event));
-  } else {
-    ring_[recorded_ % capacity_] = std::move(event);
-  }
-  ++recorded_;
-}
 
 History EventHistory::snapshot() const {
   History history;
-  const std::lock_guard lock(mutex_);
-  history.events = ring_;
+  const std::lock_guard lock(lock_);
+  history.events.reserve(ring_.size());
   history.dropped = recorded_ - ring_.size();
-  if (history.dropped != 0) {
-    const auto oldest = static_cast<std::ptrdiff_t>(recorded_ % capacity_);
-    std::rotate(history.events.begin(), history.events.begin() + oldest, history.events.end());
+  const std::size_t oldest = history.dropped != 0 ? next_ : 0;
+  for (std::size_t i = 0; i < ring_.size(); ++i) {
+    history.events.push_back(ring_[(oldest + i) % ring_.size()].to_event());
   }
   return history;
+}
+
+Event EventHistory::Entry::to_event() const {
+  const std::size_t size = event.session.size() + event.detail.size();
+  const std::string_view both(size > kShortBytes ? long_text.data() : text.data(), size);
+  return {.kind = event.kind,
+          .time_ns = event.time_ns,
+          .call = event.call,
+          .request = event.request,
+          .version = event.version,
+          .epoch = event.epoch,
+          .worker = event.worker,
+          .attempt = event.attempt,
+          .session = std::string(both.substr(0, event.session.size())),
+          .detail = std::string(both.substr(event.session.size()))};
 }
 
 }  // namespace dspool::telemetry

@@ -13,6 +13,7 @@
 #include "engine/worker/scheduling.h"
 #include "engine/worker/start_error.h"
 #include "ipc/memory_room.h"
+#include "ipc/planted_bug.h"
 #include "schemas/control_generated.h"
 
 namespace dspool::worker {
@@ -200,6 +201,9 @@ bool Supervisor::wait_ready(std::uint32_t count, std::chrono::milliseconds patie
 }
 
 void Supervisor::begin_shut_down(std::chrono::milliseconds patience) {
+  if (ipc::has_bug("leave_process") && ::fork() == 0) {
+    for (;;) ::pause();
+  }
   post([this, patience] {
     stopping_ = true;
     if (fork_server_) fork_server_->be_last();
@@ -326,7 +330,7 @@ void Supervisor::spawn(std::uint32_t slot) {
 }
 
 Result<void> Supervisor::try_spawn(std::uint32_t slot) {
-  const std::uint64_t epoch = ++epochs_;
+  const std::uint64_t epoch = ipc::has_bug("reuse_epoch") ? slot + 1 : ++epochs_;
   auto channel = ipc::EngineChannel::create(
       epoch, {.request_bytes = config_.ring_bytes,
               .response_bytes = config_.ring_bytes,

@@ -65,6 +65,11 @@ class Checker {
         return commit(event);
       case EventKind::kSessionEnded:
         return session_ended(event);
+      case EventKind::kFenced:
+        return fenced(event);
+      case EventKind::kSessionLoaded:
+        return session_loaded(event);
+      case EventKind::kMigrated:
       case EventKind::kWorkerReady:
       case EventKind::kWorkerLost:
         return;
@@ -137,6 +142,16 @@ class Checker {
     if (session.running == event.request) session.running = 0;
   }
 
+  void fenced(const Event& event) {
+    const auto found = attempts_.find(event.request);
+    if (found == attempts_.end() || !found->second.running) {
+      return violated("an answer was thrown away of an attempt that did not run");
+    }
+    if (!calls_[found->second.call].ended) {
+      violated("an answer was thrown away although its call had not ended");
+    }
+  }
+
   void commit(const Event& event) {
     Session& session = session_of(event);
     const bool follows = event.version == session.version + 1;
@@ -174,6 +189,14 @@ class Checker {
     if (!attempt.running && attempt.ended_as != "ok") {
       violated("a commit came from an attempt that ended with \"", attempt.ended_as, "\"");
     }
+  }
+
+  void session_loaded(const Event& event) {
+    Session& session = session_of(event);
+    if (session.version != 0 && session.version != event.version) {
+      violated("the session came back with version ", event.version, " but had ", session.version);
+    }
+    session.version = event.version;
   }
 
   void session_ended(const Event& event) {

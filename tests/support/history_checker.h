@@ -9,7 +9,9 @@
 //             while no other attempt of the session runs; so calls end in the order of their
 //             attempts. A session ends while none of its attempts runs.
 //   versions  a session's commits are 1, 2, 3, …, anew after the session ended; an attempt is sent
-//             for the version that the session has.
+//             for the version that the session has. From the durable store a session comes back
+//             with the version that it had.
+//   fences    an answer is thrown away of an attempt that runs, after its call has ended.
 //   commits   at most one for each call, and before the call is answered; each belongs to an
 //   attempt
 //             sent for that call, session and the version before, and which did not end otherwise

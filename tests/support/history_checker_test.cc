@@ -60,6 +60,14 @@ Event session_ended(std::string session = "a") {
   return {.kind = EventKind::kSessionEnded, .session = std::move(session), .detail = {}};
 }
 
+Event fenced(std::uint64_t call, std::uint64_t request) {
+  return {
+      .kind = EventKind::kFenced, .call = call, .request = request, .session = "a", .detail = "ok"};
+}
+Event session_loaded(std::uint64_t version) {
+  return {.kind = EventKind::kSessionLoaded, .version = version, .session = "a", .detail = {}};
+}
+
 std::vector<std::string> check(std::vector<Event> events, HistoryEnd end = HistoryEnd::kQuiescent) {
   return check_history({.events = std::move(events)}, end);
 }
@@ -93,7 +101,9 @@ TEST(HistoryCheckerTest, AcceptsWhatIsAllowed) {
                   arrived(6),
                   ended(3, "deadline"),
                   ended(5, "deadline"),
+                  fenced(3, 5),
                   attempt_ended(3, 5, "discarded"),
+                  session_loaded(2),
                   sent(6, 6, 2),
                   attempt_ended(6, 6, "error"),
                   ended(6, "exception", 2),
@@ -160,6 +170,25 @@ INSTANTIATE_TEST_SUITE_P(
             "answered at version 2 but committed version 1",
             {arrived(1), sent(1, 1, 0), attempt_ended(1, 1), commit(1, 1, 1), ended(1, "ok", 2)}}),
     name_of);
+
+INSTANTIATE_TEST_SUITE_P(Fences, PlantedViolationTest,
+                         testing::Values(Planted{"OfACallThatGoesOn",
+                                                 "thrown away although its call had not ended",
+                                                 {arrived(1), sent(1, 1, 0), fenced(1, 1),
+                                                  attempt_ended(1, 1), ended(1)}},
+                                         Planted{"OfAnAttemptThatHadEnded",
+                                                 "thrown away of an attempt that did not run",
+                                                 {arrived(1), sent(1, 1, 0), attempt_ended(1, 1),
+                                                  ended(1), fenced(1, 1)}}),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Loads, PlantedViolationTest,
+                         testing::Values(Planted{
+                             "WithAnotherVersion",
+                             "came back with version 2 but had 1",
+                             {arrived(1), sent(1, 1, 0), attempt_ended(1, 1), commit(1, 1, 1),
+                              ended(1, "ok", 1), session_loaded(2)}}),
+                         name_of);
 
 INSTANTIATE_TEST_SUITE_P(
     Attempts, PlantedViolationTest,

@@ -11,24 +11,30 @@ namespace dspool {
 enum class EventKind : std::uint8_t {
   kCallArrived,   // call, session
   kCallEnded,     // call, session, version after it, detail: "ok" or the error's code
-  kAttemptSent,   // call, session, request, worker, epoch, version that it must see
+  kAttemptSent,   // call, session, request, attempt, worker, epoch, version that it must see
   kAttemptEnded,  // the same; detail: "ok", "error", "need_state", "worker_lost", "discarded",
-                  // "cancelled"
+                  // "cancelled", "recalled"
+  kFenced,        // the same, before it ended as "discarded": what it answered came too late, since
+                  // its call had ended, and was thrown away; detail: "ok", "error", "need_state"
   kCommit,        // call, session, request, version it made
+  kMigrated,      // call, session, request, attempt, version; worker, epoch: where it is warm now;
+                  // detail: the worker where it was, empty: none
   kWorkerReady,   // worker, epoch
   kWorkerLost,    // worker, epoch, detail: how it ended, where that is known so early
-  kSessionEnded,  // session, version it had, detail: what ended it, as to_string(SessionEnd)
+  kSessionLoaded,  // session, version with which it came from the durable store
+  kSessionEnded,   // session, version it had, detail: what ended it, as to_string(SessionEnd)
 };
 [[nodiscard]] std::string_view to_string(EventKind kind) noexcept;
 
 struct Event {
-  EventKind kind;
+  EventKind kind{};
   std::int64_t time_ns = 0;  // monotonic
   std::uint64_t call = 0;
   std::uint64_t request = 0;  // unique for each attempt
   std::uint64_t version = 0;
   std::uint64_t epoch = 0;
   std::uint32_t worker = 0;
+  std::uint32_t attempt = 0;  // counts from 1 within the call
   std::string session;
   std::string detail;
 

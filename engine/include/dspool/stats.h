@@ -56,6 +56,7 @@ struct Stats {
   std::uint64_t expired_sessions = 0;
   std::uint64_t evicted_sessions = 0;  // whose fields left shared memory for the durable store
   std::uint64_t loaded_sessions = 0;   // whose fields came back from it
+  std::uint64_t state_bytes = 0;       // of shared memory that the fields of sessions take up now
   std::uint64_t store_writes = 0;      // to the durable store, each of a group of commits
   std::uint64_t store_failures = 0;
   std::uint64_t store_retries = 0;  // ends of sessions that had to be written again

@@ -47,9 +47,12 @@ TEST(EventTest, KindsHaveNames) {
   EXPECT_EQ(to_string(EventKind::kCallEnded), "call_ended");
   EXPECT_EQ(to_string(EventKind::kAttemptSent), "attempt_sent");
   EXPECT_EQ(to_string(EventKind::kAttemptEnded), "attempt_ended");
+  EXPECT_EQ(to_string(EventKind::kFenced), "fenced");
   EXPECT_EQ(to_string(EventKind::kCommit), "commit");
+  EXPECT_EQ(to_string(EventKind::kMigrated), "migrated");
   EXPECT_EQ(to_string(EventKind::kWorkerReady), "worker_ready");
   EXPECT_EQ(to_string(EventKind::kWorkerLost), "worker_lost");
+  EXPECT_EQ(to_string(EventKind::kSessionLoaded), "session_loaded");
   EXPECT_EQ(to_string(EventKind::kSessionEnded), "session_ended");
 }
 
@@ -61,11 +64,12 @@ TEST(EventTest, IsOneLineOfJsonWhateverTheSessionIsCalled) {
                     .version = 3,
                     .epoch = 4,
                     .worker = 5,
+                    .attempt = 6,
                     .session = "a \"b\"\n\xFF",
                     .detail = "ok"};
   EXPECT_EQ(event.to_json(),
             R"({"kind":"attempt_ended","time_ns":-5,"call":1,"request":18446744073709551615,)"
-            R"("version":3,"epoch":4,"worker":5,"session":"a \"b\"\n)"
+            R"("version":3,"epoch":4,"worker":5,"attempt":6,"session":"a \"b\"\n)"
             "\xEF\xBF\xBD"
             R"(","detail":"ok"})");
   EXPECT_EQ(Value::parse_json(event.to_json()).value()["version"].as_int64(), 3);

@@ -157,6 +157,18 @@ TEST_F(SessionEndTest, IsNoneOfWhatNeverExisted) {
   EXPECT_FALSE(pool_.tombstones().has("never", pool_.now()));
 }
 
+TEST_F(SessionEndTest, IsNotNeededWhereACallIsRefusedThatWouldHaveMadeOne) {
+  session::Delta update;
+  SteppedCall refused;
+  refused.update = &update;
+  refused.if_version = 7;
+  pool_.prepare(refused, "never was", CallKind::kUpdateFields);
+  ASSERT_TRUE(pool_.dispatcher().arrive(refused, pool_.now()));
+  EXPECT_EQ(refused.code(), "version_conflict");
+  expect_nothing_left();
+  EXPECT_THAT(ends(), IsEmpty());
+}
+
 TEST_F(SessionEndTest, OfATemporarySessionWaitsForItsAttempt) {
   SteppedCall& cancelled = call({});
   pool_.dispatcher().cancel(cancelled, pool_.now());

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -13,8 +16,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Event event(std::uint64_t call) {
-  return {.kind = EventKind::kCallArrived, .call = call, .session = "a", .detail = {}};
+EventView event(std::uint64_t call) {
+  return {.kind = EventKind::kCallArrived, .call = call, .session = "a"};
 }
 
 std::vector<std::uint64_t> calls_of(const History& history) {
@@ -47,6 +50,26 @@ TEST(EventHistoryTest, DropsTheOldestAndSaysHowMany) {
   const History snapshot = history.snapshot();
   EXPECT_THAT(calls_of(snapshot), ElementsAre(6, 7, 8));
   EXPECT_EQ(snapshot.dropped, 5U);
+}
+
+TEST(EventHistoryTest, KeepsTextsOfAnyLength) {
+  EventHistory history(2);
+  for (const std::size_t session_bytes :
+       std::initializer_list<std::size_t>{0, 1, 3, 4, 7, 8, 15, 16, 17, 32, 33, 64, 65, 128}) {
+    for (const std::size_t detail_bytes :
+         std::initializer_list<std::size_t>{0, 2, 5, 9, 16, 20, 31, 48, 64, 300}) {
+      std::string session(session_bytes, 's');
+      std::string detail(detail_bytes, 'd');
+      if (!session.empty()) session.front() = '(';
+      if (!detail.empty()) detail.back() = ')';
+      history.record({.session = session, .detail = detail});
+      session.append("gone");
+      detail.append("gone");
+      const Event kept = history.snapshot().events.back();
+      EXPECT_EQ(kept.session + "gone", session);
+      EXPECT_EQ(kept.detail + "gone", detail);
+    }
+  }
 }
 
 TEST(EventHistoryTest, TakesEventsFromAllThreads) {

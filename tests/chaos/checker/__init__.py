@@ -1,0 +1,1 @@
+"""Judges what a chaos driver has written down: whether the engine kept its promises."""

@@ -1,0 +1,49 @@
+#include <algorithm>
+#include <thread>
+
+#include "tests/chaos/driver/clock.h"
+#include "tests/chaos/driver/fault.h"
+#include "tests/chaos/driver/faults/all.h"
+
+namespace dspool::chaos {
+
+std::span<const FaultKind> fault_kinds() {
+  static constexpr FaultKind kKinds[] = {
+      {"none", "nothing goes wrong", make_none},
+      {"kill_idle", "SIGKILL of a worker that has nothing to do", make_kill_idle},
+      {"kill_mid_call", "SIGKILL of a worker that runs a command", make_kill_mid_call},
+      {"stop_and_wake", "SIGSTOP for longer than calls wait, then SIGCONT", make_stop_and_wake},
+      {"exit", "a command calls os._exit", make_exit},
+      {"segfault", "a command reads address 8 within an extension", make_segfault},
+      {"hold_gil", "a command waits in an extension with the GIL", make_hold_gil},
+      {"leave_early", "callers cancel, or have no time", make_leave_early},
+      {"churn", "resize, drain, evacuate, migrate, rebalance", make_churn},
+      {"grandchildren", "commands start processes, and their worker is killed", make_grandchildren},
+      {"expiry", "sessions are used at the brink of their expiry", make_expiry},
+      {"overload", "more calls than the queues take", make_overload},
+  };
+  return kKinds;
+}
+
+const FaultKind* find_fault(std::string_view name) {
+  const auto kinds = fault_kinds();
+  const auto found = std::ranges::find(kinds, name, &FaultKind::name);
+  return found == kinds.end() ? nullptr : &*found;
+}
+
+bool Scene::pause(std::chrono::milliseconds duration) const {
+  constexpr std::chrono::milliseconds kSlice{20};
+  const auto until = Clock::now() + duration;
+  while (!over && Clock::now() < until) {
+    std::this_thread::sleep_for(std::min<Clock::duration>(kSlice, until - Clock::now()));
+  }
+  return !over;
+}
+
+void Scene::tell(std::string_view fault, std::string_view what) const {
+  JsonObject line;
+  line.number("time_ns", now_ns()).text("fault", fault).text("what", what);
+  strikes.write(std::move(line).take());
+}
+
+}  // namespace dspool::chaos

@@ -1,0 +1,23 @@
+// The makers of all faults, one file each.
+#pragma once
+
+#include <memory>
+
+#include "tests/chaos/driver/fault.h"
+
+namespace dspool::chaos {
+
+std::unique_ptr<Fault> make_none();
+std::unique_ptr<Fault> make_kill_idle();
+std::unique_ptr<Fault> make_kill_mid_call();
+std::unique_ptr<Fault> make_stop_and_wake();
+std::unique_ptr<Fault> make_exit();
+std::unique_ptr<Fault> make_segfault();
+std::unique_ptr<Fault> make_hold_gil();
+std::unique_ptr<Fault> make_leave_early();
+std::unique_ptr<Fault> make_churn();
+std::unique_ptr<Fault> make_grandchildren();
+std::unique_ptr<Fault> make_expiry();
+std::unique_ptr<Fault> make_overload();
+
+}  // namespace dspool::chaos
