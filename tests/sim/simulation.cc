@@ -21,11 +21,28 @@ constexpr nanoseconds kMeanBetweenArrivals = std::chrono::microseconds(900);
 constexpr nanoseconds kMeanBetweenDeaths = milliseconds(60);
 constexpr nanoseconds kMissCost = milliseconds(3);
 constexpr milliseconds kGrace{40};
+constexpr milliseconds kPause{5};
 constexpr std::size_t kRingRoom = 6;
 constexpr int kKeys = 3;  // for each session and command
 constexpr std::size_t kCacheRoom = 8;
 // The wheel's tick, and the step that an event may take.
 constexpr nanoseconds kLateness = milliseconds(3);
+
+RetryConfig retries(const Options& options) {
+  RetryConfig config;
+  config.base_delay = kPause;
+  config.jitter = options.jitter;
+  config.budget_percent = options.seed % 2 == 0 ? 100 : 20;
+  return config;
+}
+
+CircuitBreakerConfig breaker(const Options& options) {
+  CircuitBreakerConfig config;
+  config.enabled = options.breaks;
+  config.failure_threshold = 3;
+  config.timeout = milliseconds(20);
+  return config;
+}
 
 dispatch::Limits limits(const Options& options) {
   return {.max_in_flight = options.max_in_flight,
@@ -35,7 +52,9 @@ dispatch::Limits limits(const Options& options) {
           .checkout_timeout = milliseconds(options.rush > 1 ? 1'000 : 150),
           .cancel_grace = kGrace,
           .affinity = options.affinity,
-          .session_ttl = options.ttl};
+          .session_ttl = options.ttl,
+          .retry = retries(options),
+          .circuit_breaker = breaker(options)};
 }
 
 std::vector<std::string> names(std::uint32_t count) {
@@ -190,6 +209,8 @@ void Simulation::arrive_somebody() {
   call->args = &call->owned_args;
   call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
   call->max_retries = chance() < 0.5 ? 3 : 0;
+  call->pauses = resilience::choose_pauses(
+      chance() < 0.5 ? Backoff::kLinear : Backoff::kExponential, call->max_retries, {});
   if (!anonymous && call->kind == dispatch::CallKind::kExecute && chance() < 0.2) {
     call->key = fmt::format("key-{}-{}", call->command, static_cast<int>(chance() * kKeys));
     call->idempotency_key = call->key;
@@ -406,7 +427,8 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
       outcome.error = Error{.category = ErrorCategory::kPython,
                             .code = "exception",
                             .message = "simulated",
-                            .retryable = chance() < 0.5};
+                            .retryable = chance() < 0.5,
+                            .provider = options_.breaks ? "simulated" : ""};
     } else if (received.command == "increment") {
       ++cached.value;
       ++cached.version;
@@ -446,6 +468,32 @@ void Simulation::check_recalls(std::vector<std::string>& wrong) const {
     if (event.kind != EventKind::kAttemptEnded || event.detail != "recalled") continue;
     if (executed_.contains(event.request)) {
       wrong.push_back(fmt::format("attempt {} was taken back, and ran", event.request));
+    }
+  }
+}
+
+// Between two attempts of a call lies the pause that it was to make, where that is not drawn.
+void Simulation::check_pauses(std::vector<std::string>& wrong) const {
+  struct Failed {
+    std::int64_t at_ns = 0;
+    std::uint32_t times = 0;
+  };
+  if (options_.jitter) return;
+  std::map<std::uint64_t, Failed> failed;
+  std::map<std::uint64_t, Backoff> kinds;
+  for (const auto& call : calls_) kinds[call->id] = call->pauses.kind;
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind == EventKind::kAttemptEnded &&
+        (event.detail == "error" || event.detail == "worker_lost")) {
+      Failed& last = failed[event.call];
+      last = {.at_ns = event.time_ns, .times = last.times + 1};
+    }
+    if (event.kind != EventKind::kAttemptSent || !failed.contains(event.call)) continue;
+    const Failed& last = failed[event.call];
+    const nanoseconds pause(event.time_ns - last.at_ns);
+    if (pause < resilience::pause_in_series(kinds[event.call], last.times, retries(options_))) {
+      wrong.push_back(
+          fmt::format("call {} was tried again after {} ns", event.call, pause.count()));
     }
   }
 }
@@ -491,7 +539,11 @@ std::vector<std::string> Simulation::verdict() {
   counts_.stolen = metrics_.steals.value();
   counts_.shed = metrics_.refused_for(telemetry::Refusal::kOverloaded).value();
   counts_.recalled = metrics_.recalls.value();
+  counts_.repeated = metrics_.retries.value();
+  counts_.over_budget = metrics_.retries_over_budget.value();
+  counts_.broken = metrics_.refused_for(telemetry::Refusal::kCircuitOpen).value();
   check_recalls(wrong);
+  check_pauses(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

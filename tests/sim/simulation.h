@@ -45,6 +45,8 @@ struct Options {
   double zipf = 0.6;       // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
   bool durable = false;  // there is a durable store, and half of the sessions are `local`
+  bool jitter = true;    // of the pauses before retries
+  bool breaks = false;   // circuit breakers are on, and a command asks a language model
 };
 
 class Simulation final : private dispatch::Transport,
@@ -62,7 +64,8 @@ class Simulation final : private dispatch::Transport,
   struct Counts {
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
-                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0;
+                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0,
+                  repeated = 0, over_budget = 0, broken = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -133,6 +136,7 @@ class Simulation final : private dispatch::Transport,
   void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
   [[nodiscard]] bool all_are_idle() const;
   void check_recalls(std::vector<std::string>& wrong) const;
+  void check_pauses(std::vector<std::string>& wrong) const;
   [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
   [[nodiscard]] std::vector<std::string> verdict();
 

@@ -29,7 +29,9 @@ Options options_for(std::uint64_t seed) {
           .rush = rush ? 4U : 1U,
           .zipf = 0.6 + 0.35 * static_cast<double>(seed % 3),
           .ttl = std::chrono::milliseconds(seed % 3 == 0 ? 40 : 0),
-          .durable = seed % 5 < 3};
+          .durable = seed % 5 < 3,
+          .jitter = seed % 4 != 2,
+          .breaks = seed % 8 == 1};
 }
 
 TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
@@ -60,6 +62,9 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
     all.shed += counts.shed;
     all.recalled += counts.recalled;
     all.in_doubt += counts.in_doubt;
+    all.repeated += counts.repeated;
+    all.over_budget += counts.over_budget;
+    all.broken += counts.broken;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -81,6 +86,9 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
   EXPECT_GT(all.shed, 100U);
   EXPECT_GT(all.recalled, 1'000U);
   EXPECT_GT(all.in_doubt, 100U);
+  EXPECT_GT(all.repeated, 1'000U);
+  EXPECT_GT(all.over_budget, 50U);
+  EXPECT_GT(all.broken, 500U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {
