@@ -32,7 +32,8 @@ RetryConfig retries(const Options& options) {
   RetryConfig config;
   config.base_delay = kPause;
   config.jitter = options.jitter;
-  config.budget_percent = options.seed % 2 == 0 ? 100 : 20;
+  config.budget_percent = options.seed % 2 == 0 ? 100 : 5;
+  config.budget_per_second = 1;
   return config;
 }
 
@@ -472,6 +473,15 @@ void Simulation::check_recalls(std::vector<std::string>& wrong) const {
   }
 }
 
+// An outage is not multiplied. No run's calls come for longer than the budget looks back.
+void Simulation::check_budget(std::vector<std::string>& wrong) const {
+  const RetryConfig config = retries(options_);
+  const std::uint64_t least = 10 * config.budget_per_second;
+  const std::uint64_t most = std::max(calls_.size() * config.budget_percent / 100, least) + least;
+  if (counts_.repeated <= most) return;
+  wrong.push_back(fmt::format("{} retries, not {} at most", counts_.repeated, most));
+}
+
 // Between two attempts of a call lies the pause that it was to make, where that is not drawn.
 void Simulation::check_pauses(std::vector<std::string>& wrong) const {
   struct Failed {
@@ -544,6 +554,7 @@ std::vector<std::string> Simulation::verdict() {
   counts_.broken = metrics_.refused_for(telemetry::Refusal::kCircuitOpen).value();
   check_recalls(wrong);
   check_pauses(wrong);
+  check_budget(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

@@ -137,6 +137,7 @@ class Simulation final : private dispatch::Transport,
   [[nodiscard]] bool all_are_idle() const;
   void check_recalls(std::vector<std::string>& wrong) const;
   void check_pauses(std::vector<std::string>& wrong) const;
+  void check_budget(std::vector<std::string>& wrong) const;
   [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
   [[nodiscard]] std::vector<std::string> verdict();
 
