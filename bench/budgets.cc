@@ -69,6 +69,8 @@ constexpr std::array kBudgets = {
            &Measured::p50_us, Bound::kAtMost, 0.05},
     Budget{"a worker's own memory, forked (KiB)", "BM_WorkerStart/forkserver",
            "BM_WorkerStart/spawn", &Measured::private_kib, Bound::kAtMost, 0.25},
+    Budget{"a breaker's permit, 16 threads (ns)", "BM_Breaker_Permit/threads:16", kNoRival,
+           &Measured::cpu_ns, Bound::kAtMost, 50},
     Budget{"death seen, p99 (us)", "BM_Death_Detection", kNoRival, &Measured::p99_us,
            Bound::kAtMost, 1000},
     Budget{"four pairs on two cores, p99.9 (us)", "BM_Oversubscribed/pairs:4",

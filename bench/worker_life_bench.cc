@@ -36,6 +36,7 @@ void BM_Death_Detection(benchmark::State& state) {
   config.pool_size = 1;
   config.overflow = 0;
   config.log_level = LogLevel::kOff;
+  config.circuit_breaker.enabled = false;  // a worker dies in each iteration
   config.worker = worker_config(spin_us(Waiting::kSpin));
   auto engine = Engine::start(std::move(config));
   if (!engine) return state.SkipWithError(engine.error().describe().c_str());

@@ -16,6 +16,7 @@
 #include "engine/dispatch/errors.h"
 #include "engine/dispatch/front.h"
 #include "engine/dispatch/gate.h"
+#include "engine/dispatch/language_model.h"
 #include "engine/dispatch/migration_observers.h"
 #include "engine/dispatch/mover.h"
 #include "engine/dispatch/prober.h"
@@ -57,7 +58,9 @@ dispatch::Limits limits_from(const Config& config) {
           .session_ttl = config.session.ttl,
           .durability = config.session.durability,
           .first_places = config.pool_size,
-          .max_requests = config.worker.max_requests};
+          .max_requests = config.worker.max_requests,
+          .retry = config.retry,
+          .circuit_breaker = config.circuit_breaker};
 }
 
 dispatch::FleetTerms fleet_terms_from(const Config& config) {
@@ -176,7 +179,7 @@ class Engine::Parts final : private worker::LinkListener {
   void set_lm(const LanguageModel& model) {
     const std::uint32_t version = supervisor.set_lm(model);
     gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
-      dispatcher.set_lm_version(version);
+      dispatcher.set_lm(version, dispatch::provider_of(model));
     });
   }
 
@@ -213,6 +216,16 @@ class Engine::Parts final : private worker::LinkListener {
   dispatch::MigrationObservers observers;
   dispatch::Mover mover;
   dispatch::Steward steward;
+
+  Result<void> change_breaker(std::string_view name,
+                              bool (dispatch::Dispatcher::*change)(std::string_view)) {
+    bool there = false;
+    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
+      there = (dispatcher.*change)(name);
+    });
+    if (!there) return tl::unexpected(dispatch::errors::unknown_breaker(name));
+    return {};
+  }
 
   // Whether what waits for the fleet may be asked here and now.
   [[nodiscard]] Result<void> check_fleet() const {
@@ -297,6 +310,20 @@ Health Engine::health_check(std::chrono::milliseconds patience) {
 Stats Engine::stats() const { return parts_->statistics.collect(); }
 
 History Engine::history() const { return parts_->history.snapshot(); }
+
+std::vector<BreakerInfo> Engine::breakers() const {
+  return parts_->gate.ask([](const dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
+    return dispatcher.breakers(now);
+  });
+}
+
+Result<void> Engine::isolate_breaker(std::string_view name) {
+  return parts_->change_breaker(name, &dispatch::Dispatcher::isolate_breaker);
+}
+
+Result<void> Engine::close_breaker(std::string_view name) {
+  return parts_->change_breaker(name, &dispatch::Dispatcher::close_breaker);
+}
 
 bool Engine::wait_until_ready(std::chrono::milliseconds patience) {
   if (!parts_->config.pooling_enabled) return false;

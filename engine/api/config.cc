@@ -31,7 +31,8 @@ using Texts = std::vector<std::string>;
 
 // Where the value of a key is kept.
 using Slot = std::variant<bool*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
-                          PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*, LogLevel*>;
+                          PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*, LogLevel*,
+                          Backoff*>;
 
 template <auto... kPath>
 Slot slot(Config& config) {
@@ -132,6 +133,7 @@ constexpr std::int64_t kMostWorkers = Config::kMostWorkers;
 constexpr std::int64_t kMostSpares = 256;
 constexpr std::int64_t kMostKept = 1 << 24;  // calls, sessions, events
 constexpr std::int64_t kMostSessions = 1 << 30;
+constexpr std::int64_t kMostOutcomes = 1000;
 constexpr std::int64_t kMostMs = 7LL * 24 * 3600 * 1000;  // a week: no sum of two overflows
 constexpr std::int64_t kLeastRing = WorkerConfig::kLeastRingBytes;
 constexpr std::int64_t kMostRing = 1 << 30;  // record lengths are 32 bits
@@ -167,6 +169,29 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"store.memory_limit", slot<&Config::store, &StoreConfig::memory_limit>, kLeastStateMemory,
      kMostStateMemory},
     {"store.group_delay", slot<&Config::store, &StoreConfig::group_delay>, 0, 1000},
+    {"retry.enabled", slot<&Config::retry, &RetryConfig::enabled>},
+    {"retry.backoff", slot<&Config::retry, &RetryConfig::backoff>},
+    {"retry.base_delay", slot<&Config::retry, &RetryConfig::base_delay>, 1, kMostMs},
+    {"retry.max_delay", slot<&Config::retry, &RetryConfig::max_delay>, 1, kMostMs},
+    {"retry.jitter", slot<&Config::retry, &RetryConfig::jitter>},
+    {"retry.budget_percent", slot<&Config::retry, &RetryConfig::budget_percent>, 0, 100},
+    {"retry.budget_per_second", slot<&Config::retry, &RetryConfig::budget_per_second>, 0,
+     1'000'000},
+    {"circuit_breaker.enabled", slot<&Config::circuit_breaker, &CircuitBreakerConfig::enabled>},
+    {"circuit_breaker.failure_threshold",
+     slot<&Config::circuit_breaker, &CircuitBreakerConfig::failure_threshold>, 1, kMostOutcomes},
+    {"circuit_breaker.success_threshold",
+     slot<&Config::circuit_breaker, &CircuitBreakerConfig::success_threshold>, 1, kMostOutcomes},
+    {"circuit_breaker.timeout", slot<&Config::circuit_breaker, &CircuitBreakerConfig::timeout>, 1,
+     kMostMs},
+    {"circuit_breaker.probes", slot<&Config::circuit_breaker, &CircuitBreakerConfig::probes>, 1,
+     kMostOutcomes},
+    {"circuit_breaker.error_rate_percent",
+     slot<&Config::circuit_breaker, &CircuitBreakerConfig::error_rate_percent>, 0, 100},
+    {"circuit_breaker.window", slot<&Config::circuit_breaker, &CircuitBreakerConfig::window>, 10,
+     kMostMs},
+    {"circuit_breaker.minimum_calls",
+     slot<&Config::circuit_breaker, &CircuitBreakerConfig::minimum_calls>, 1, kMostKept},
     {"worker.adapter", slot<&Config::worker, &WorkerConfig::adapter>, 0, 0,
      ", as in package.module:Class", is_adapter},
     {"worker.python", slot<&Config::worker, &WorkerConfig::python>, 0, 0,
@@ -225,6 +250,9 @@ constexpr std::array kWords<Durability> = std::to_array<std::string_view>({"memo
 template <>
 constexpr std::array kWords<LogLevel> = std::to_array<std::string_view>({"debug", "info", "warning",
                                                                          "error", "off"});
+template <>
+constexpr std::array kWords<Backoff> = std::to_array<std::string_view>({"linear", "exponential"});
+static_assert(kWords<Backoff>[static_cast<std::size_t>(Backoff::kExponential)] == "exponential");
 static_assert(kWords<PoolMode>[static_cast<std::size_t>(PoolMode::kProduction)] == "production");
 static_assert(kWords<Affinity>[static_cast<std::size_t>(Affinity::kPinned)] == "pinned");
 static_assert(kWords<LogLevel>[static_cast<std::size_t>(LogLevel::kOff)] == "off");
@@ -356,7 +384,8 @@ Error invalid_config(std::string message) {
 }
 
 bool is_table(std::string_view name) {
-  return name == "worker" || name == "session" || name == "store";
+  return name == "worker" || name == "session" || name == "store" || name == "retry" ||
+         name == "circuit_breaker";
 }
 
 // What several values must not be together.
@@ -376,6 +405,11 @@ std::optional<std::string> check_together(const Config& config) {
   if (worker.max_processes != 0 && worker.cgroups == Cgroups::kOff) {
     return "worker.cgroups = off: only a cgroup can limit processes; set it to auto or required, "
            "or worker.max_processes to 0";
+  }
+  if (config.retry.max_delay < config.retry.base_delay) {
+    return "retry.max_delay = " + std::to_string(config.retry.max_delay.count()) +
+           ": it must not be less than retry.base_delay, which is " +
+           std::to_string(config.retry.base_delay.count());
   }
   return std::nullopt;
 }
@@ -445,6 +479,8 @@ Config Config::for_mode(PoolMode mode) {
     config.pool_size = std::min(2 * cores, kMost);
     config.overflow = cores;
     config.checkout_timeout = std::chrono::seconds(5);
+    config.circuit_breaker.timeout = std::chrono::seconds(30);
+    config.circuit_breaker.error_rate_percent = 50;
   }
   return config;
 }

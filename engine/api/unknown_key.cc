@@ -13,8 +13,6 @@ struct OldKey {
   std::string_view fate;
 };
 
-constexpr std::string_view kNoBreaker =
-    "configured the old pool's circuit breaker, which this version does not have: remove it";
 constexpr std::string_view kNoAlerts =
     "configured the old pool's alerts, which this version does not have: remove it";
 
@@ -25,13 +23,12 @@ constexpr std::array<OldKey, 9> kOldKeys = {{
     {"default_timeout", "is now operation_timeout"},
     {"timeout", "is now operation_timeout"},
     {"max_overflow", "is now overflow"},
-    {"failure_threshold", kNoBreaker},
-    {"success_threshold", kNoBreaker},
+    {"failure_threshold", "is now circuit_breaker.failure_threshold"},
+    {"success_threshold", "is now circuit_breaker.success_threshold"},
     {"error_rate_threshold", kNoAlerts},
     {"alert_destinations", kNoAlerts},
 }};
 
-std::string_view first_part(std::string_view key) { return key.substr(0, key.find('.')); }
 std::string_view last_part(std::string_view key) { return key.substr(key.rfind('.') + 1); }
 
 // Levenshtein's.
@@ -53,7 +50,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string advice_on_unknown_key(std::string_view key, std::span<const std::string_view> known) {
-  if (first_part(key) == "circuit_breaker") return std::string(kNoBreaker);
   const auto* const old = std::ranges::find(kOldKeys, last_part(key), &OldKey::name);
   if (old != kOldKeys.end()) return std::string(old->fate);
   const auto nearest = std::ranges::min_element(known, {}, [key](std::string_view candidate) {

@@ -18,6 +18,7 @@ enum ExitStatus : int {
 
 void add_loadtest(CLI::App& program, int& status);
 void add_demo(CLI::App& program, int& status);
+void add_errors(CLI::App& program, int& status);
 void add_simulate(CLI::App& program, int& status);
 void add_store(CLI::App& program, int& status);
 

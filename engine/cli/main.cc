@@ -18,12 +18,14 @@ int main(int argc, char** argv) {
       "  dspool loadtest                  100 sessions, 100 operations each\n"
       "  dspool loadtest --help           all that a load test can do\n"
       "  dspool simulate --load 0.8       how long calls would wait, without a worker\n"
-      "  dspool store check DIR           whether all that is stored can be read");
+      "  dspool store check DIR           whether all that is stored can be read\n"
+      "  dspool errors worker_lost        why there is such an error, and what to do");
   int status = dspool::cli::kDone;
   dspool::cli::add_demo(program, status);
   dspool::cli::add_loadtest(program, status);
   dspool::cli::add_simulate(program, status);
   dspool::cli::add_store(program, status);
+  dspool::cli::add_errors(program, status);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -15,6 +15,8 @@
 #include <string_view>
 
 #include "dspool/call.h"
+#include "engine/resilience/backoff.h"
+#include "engine/resilience/breakers.h"
 #include "engine/session/session.h"
 #include "engine/session/timer_wheel.h"
 #include "engine/worker/request.h"
@@ -67,6 +69,7 @@ struct Call : session::QueueEntry {
   const Value* args = nullptr;
   TimePoint deadline;
   std::uint32_t max_retries = 0;
+  resilience::Pauses pauses;  // before these
   bool creates_session = true;
   std::string_view idempotency_key;
   session::Fingerprint asked;  // with a key: what the call asks for, to tell it from others
@@ -86,10 +89,14 @@ struct Call : session::QueueEntry {
   TimePoint waits_since;          // for a slot
   bool goes_ahead = false;        // of all that wait: so its wait says nothing of theirs
   TimePoint patient_until;        // with a worker that its session expects
+  TimePoint again_at;             // where its session backs off: when that is over
   std::uint64_t request_id = 0;   // of the attempt that runs for it; 0: none
   std::uint32_t worker = 0;       // where that attempt runs
   Errand* errand = nullptr;    // on the durable store that it waits for, out of its queue by then
   bool found_session = false;  // kVisit: there was one before
+  resilience::Permit permit;   // of the pool's breaker
+  resilience::ProviderBreaker* provider = nullptr;  // that it asks, as far as is known
+  resilience::Permit provider_permit;
 
   // ---- the owner's again, once it has ended ----
   std::optional<Result<Answer>> result;

@@ -1,7 +1,7 @@
 // Calls and their sessions: admission, queues, time. Where a session runs is decided in
-// dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, what is taken back
-// in dispatcher_recall.cc, what needs no worker in dispatcher_turns.cc, how sessions end in
-// dispatcher_ends.cc.
+// dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, when a call is
+// tried again in dispatcher_retries.cc, what is taken back in dispatcher_recall.cc, what needs no
+// worker in dispatcher_turns.cc, how sessions end in dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
@@ -52,6 +52,8 @@ Dispatcher::Dispatcher(const Limits& limits, const Ports& ports,
       expiries_(start, kExpiryTick),
       seating_(worker_names.size()),
       waiting_(worker_names.size()),
+      breakers_(limits.circuit_breaker),
+      retry_budget_(limits.retry),
       pool_size_(limits.pool_size != 0 ? limits.pool_size
                                        : static_cast<std::uint32_t>(worker_names.size())),
       capacity_(limits.max_in_flight) {
@@ -85,7 +87,7 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
   return true;
 }
 
-std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) {
+std::optional<Error> Dispatcher::refusal(Call& call, TimePoint now) {
   using telemetry::Refusal;
   if (stopping_) return errors::stopping();
   if (now >= call.deadline) return errors::deadline_exceeded(milliseconds(0), false);
@@ -102,6 +104,7 @@ std::optional<Error> Dispatcher::refusal(const Call& call, TimePoint now) {
     ports_.metrics.refused_for(Refusal::kOverloaded).add(1);
     return errors::overloaded(duration_cast<milliseconds>(bound), expected_wait());
   }
+  if (call.kind == CallKind::kExecute) return ask_breakers(call, now);  // last: it gives permits
   return std::nullopt;
 }
 
@@ -126,13 +129,16 @@ void Dispatcher::call_timer_fired(Call& call, TimePoint now) {
   if (now >= call.deadline) {
     const TimePoint late = call.deadline + std::chrono::seconds(2);
     if (now < late && ipc::has_bug("end_late")) return arm(call.timer, late);
+    note_timeout(call, now);
     const auto timeout = std::chrono::ceil<milliseconds>(call.deadline - call.arrived);
     return give_up(call, errors::deadline_exceeded(timeout, call.request_id != 0), now);
   }
   using telemetry::Refusal;
   session::Session& session = *call.session;  // it waits for a slot: arm_wait
+  if (session.expects == session::kBacksOff) return come_back(session, now);
   const nanoseconds waited = now - call.waits_since;
   if (waited >= limits_.checkout_timeout) {
+    if (ready_workers() == 0) note_pool_failure(call, "no worker was ready", now);
     ports_.metrics.refused_for(Refusal::kCheckoutTimeout).add(1);
     return give_up(call,
                    errors::checkout_timeout(limits_.checkout_timeout, ready_workers(), last_words_),
@@ -305,6 +311,10 @@ void Dispatcher::stop(TimePoint now) {
   stopping_ = true;
   fail_starved(errors::stopping(), now);
   for (const auto& worker : workers_) release_expecting(worker->index(), now);
+  while (session::Session* const session = waiting_.first_set_aside()) {
+    waiting_.remove(*session);
+    waiting_.push_back(*session);
+  }
   while (!waiting_.empty()) {
     session::Session& session = waiting_.take_for(0, 0, false);
     const session::SessionRef keep = head_of(session).session;
@@ -330,6 +340,7 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   call.request_id = 0;
   call.errand = nullptr;
   if (is_use(call)) call.session->used = now;
+  return_permits(call, now);
   if (!result) result.error().attempts = call.attempts;
   if (call.kind != CallKind::kMove) count(call, result, now);
   journal_.note(EventKind::kCallEnded, now, call,

@@ -10,7 +10,8 @@
 //   I2  only the head of a session's queue waits for a slot, so one busy session holds up nobody.
 //   I3  a call ends exactly once: `CallListener::ended` is told in the step that ends it.
 //   I4  a session stands in the waiting list exactly while its phase is kWaiting. One that expects
-//       a worker does so only while that has attempts in flight.
+//       a worker does so only while that has attempts in flight. One whose call is to be tried
+//       again stands there too, and nobody takes it before its pause is over.
 //   I5  a session has at most one errand on the durable store under way, or waits for memory to
 //       go on with one: its phase is kArchived exactly then, and nothing else changes its record.
 //   I6  the record of a session in phase kRead is a caller's to read outside of all steps: nobody
@@ -40,6 +41,8 @@
 #include "engine/dispatch/transport.h"
 #include "engine/dispatch/waiting_list.h"
 #include "engine/dispatch/worker_slots.h"
+#include "engine/resilience/breakers.h"
+#include "engine/resilience/retry_budget.h"
 #include "engine/session/residents.h"
 #include "engine/session/session.h"
 #include "engine/session/timer_wheel.h"
@@ -66,6 +69,8 @@ struct Limits {
   Durability durability = Durability::kMemory;  // likewise
   std::uint32_t first_places = 0;  // places that are open from the start; 0: one for each name
   std::uint64_t max_requests = 0;  // the fleet is told when a worker has answered so many; 0: never
+  RetryConfig retry{};
+  CircuitBreakerConfig circuit_breaker{};
 };
 
 // What the dispatcher works on and tells things to. All outlive it.
@@ -167,10 +172,16 @@ class Dispatcher {
 
   // The workers that the pool is to have, from here on.
   void set_pool_size(std::uint32_t workers) noexcept { pool_size_ = workers; }
-  // Needed by every attempt sent from here on.
-  void set_lm_version(std::uint32_t version) noexcept {
-    lm_version_ = std::max(lm_version_, version);  // two that set it may come here in either order
+  // Needed by every attempt sent from here on. `provider`: whose model it is.
+  void set_lm(std::uint32_t version, std::string_view provider);
+
+  // ---- circuit breakers (dispatcher_breakers.cc) ----
+  [[nodiscard]] std::vector<BreakerInfo> breakers(TimePoint now) const {
+    return breakers_.describe(now);
   }
+  // false: there is none of this name.
+  [[nodiscard]] bool isolate_breaker(std::string_view name);
+  [[nodiscard]] bool close_breaker(std::string_view name);
 
   // ---- what it is like now ----
   [[nodiscard]] std::uint32_t waiting_calls() const noexcept { return waiting_calls_; }
@@ -197,7 +208,7 @@ class Dispatcher {
   enum class Granted : std::uint8_t { kSent, kFull, kEnded };
 
   // -- admission --
-  [[nodiscard]] std::optional<Error> refusal(const Call& call, TimePoint now);
+  [[nodiscard]] std::optional<Error> refusal(Call& call, TimePoint now);
   [[nodiscard]] std::uint32_t queue_limit() const noexcept;
   void forget_if_unused(session::Session& session) noexcept;
 
@@ -231,6 +242,22 @@ class Dispatcher {
   [[nodiscard]] std::optional<std::uint32_t> pick_worker() noexcept;
   [[nodiscard]] bool is_warm(const session::Session& session, std::uint32_t worker) const noexcept;
   void set_warm(session::Session& session, session::WarmAt warm) noexcept;
+
+  // -- retries (dispatcher_retries.cc) --
+  [[nodiscard]] bool retry(Attempt& attempt, Error& error, TimePoint now);
+  [[nodiscard]] bool may_repeat(const Call& call, const Error& error) const noexcept;
+  void back_off(session::Session& session, std::chrono::nanoseconds pause, TimePoint now);
+  void come_back(session::Session& session, TimePoint now);
+
+  // -- circuit breakers (dispatcher_breakers.cc) --
+  [[nodiscard]] std::optional<Error> ask_breakers(Call& call, TimePoint now);
+  [[nodiscard]] std::optional<Error> refuse_by(resilience::NamedBreaker& breaker, TimePoint now);
+  void note_answer(Call& call, const Outcome& outcome, TimePoint now);
+  void note_provider_failure(Call& call, const Error& error, TimePoint now);
+  void note_timeout(Call& call, TimePoint now);
+  bool note_pool_failure(Call& call, std::string_view what, TimePoint now);
+  [[nodiscard]] bool counts_as_failure(const WorkerSlot& lost) const noexcept;
+  void return_permits(Call& call, TimePoint now) noexcept;
 
   // -- moves (dispatcher_moves.cc) --
   [[nodiscard]] bool move(session::Session& session, Call& call, TimePoint now);
@@ -300,7 +327,6 @@ class Dispatcher {
   static void remember(session::Session& session, session::StoredAnswer answer);
   [[nodiscard]] bool send_state(Attempt& attempt, TimePoint now);
   void settle(Attempt& attempt, Outcome& outcome, TimePoint now);
-  [[nodiscard]] bool may_repeat(const Call& call, TimePoint now) const noexcept;
   void wait_again(Attempt& attempt, TimePoint now);
   void give_up(Call& call, Error error, TimePoint now);
   void end(Call& call, Result<Answer> result, TimePoint now);
@@ -327,6 +353,9 @@ class Dispatcher {
   Seating seating_;
   WaitingList waiting_;
   Shedder shedder_;
+  resilience::Breakers breakers_;
+  resilience::RetryBudget retry_budget_;
+  TimePoint counted_death_{};  // the last death of a worker that was a failure of the pool
   session::Residents residents_;
   std::deque<std::unique_ptr<Errand>> starved_;  // for want of memory
   std::uint32_t parking_ = 0;                    // errands of that kind under way

@@ -250,14 +250,12 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
     journal_.note(EventKind::kAttemptEnded, now, attempt, "discarded");
     return;
   }
+  note_answer(*attempt.call, outcome, now);
   if (outcome.status == OutcomeStatus::kOk) return commit(attempt, outcome, now);
   journal_.note(EventKind::kAttemptEnded, now, attempt, "error");
   if (outcome.not_kept && is_warm(session, attempt.worker)) set_warm(session, {});
   outcome.error.worker = names_[attempt.worker];
-  if (outcome.error.retryable && may_repeat(*attempt.call, now)) {
-    ports_.metrics.retries.add(1);
-    return wait_again(attempt, now);
-  }
+  if (retry(attempt, outcome.error, now)) return;
   Call& call = *attempt.call;
   session.queue.pop_front();
   end(call, tl::unexpected(std::move(outcome.error)), now);
@@ -324,10 +322,6 @@ void Dispatcher::note_commit(session::Session& session, std::uint64_t call_id,
   if (ports_.store.is_nearly_full()) ports_.listener.room_due();
 }
 
-bool Dispatcher::may_repeat(const Call& call, TimePoint now) const noexcept {
-  return call.attempts <= call.max_retries && !stopping_ && now < call.deadline;
-}
-
 // Lets the call wait for another attempt, ahead of all others.
 void Dispatcher::wait_again(Attempt& attempt, TimePoint now) {
   Call& call = *attempt.call;
@@ -364,6 +358,7 @@ void Dispatcher::kill(WorkerSlot& worker, std::string_view why, TimePoint now) {
 void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
   count_loss(slot);
+  bool is_to_count = counts_as_failure(slot);
   set_state(slot, WorkerState::kAbsent);
   release_expecting(worker, now);
   ports_.listener.fleet_due();
@@ -376,16 +371,17 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
     if (!attempt.moves) session->used = now;
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
     if (ipc::has_bug("lose_state_with_worker")) session->record.reset();
-    Call* call = attempt.call;
-    if (call != nullptr && may_repeat(*call, now)) {
-      ports_.metrics.retries.add(1);
-      wait_again(attempt, now);
-    } else if (call != nullptr) {
-      session->queue.pop_front();
-      end(*call,
-          tl::unexpected(loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
-                                                  : errors::worker_lost(names_[worker], how)),
-          now);
+    if (Call* const call = attempt.call) {
+      Error error = loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
+                                             : errors::worker_lost(names_[worker], how);
+      if (is_to_count && note_pool_failure(*call, error.message, now)) {
+        counted_death_ = now;
+        is_to_count = false;
+      }
+      if (!retry(attempt, error, now)) {
+        session->queue.pop_front();
+        end(*call, tl::unexpected(std::move(error)), now);
+      }
     }
     slot.close(attempt);
     --in_flight_;

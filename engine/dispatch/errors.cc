@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "dspool/config.h"
 #include "dspool/session_id.h"
 
@@ -56,7 +58,8 @@ Error no_payload_memory(std::string_view why) {
           .code = "no_payload_memory",
           .message =
               fmt::format("there is no memory to send a value of this size to a worker: {}", why),
-          .retryable = true};
+          .retryable = true,
+          .cause = std::string(why)};
 }
 
 Error pooling_disabled() {
@@ -173,7 +176,8 @@ Error store_failed(const Error& cause, bool unknown) {
                                            "it"),
           .retryable = !unknown,
           .retry_after = Milliseconds(1'000),
-          .state_applied = unknown ? StateApplied::kUnknown : StateApplied::kNo};
+          .state_applied = unknown ? StateApplied::kUnknown : StateApplied::kNo,
+          .cause = cause.message};
 }
 
 Error while_written(Error error) {
@@ -217,6 +221,40 @@ Error overloaded(Milliseconds wait, Milliseconds retry_after) {
           .retry_after = retry_after};
 }
 
+Error circuit_open(const BreakerInfo& breaker, bool is_of_pool) {
+  const std::string whose = is_of_pool
+                                ? std::string("the pool")
+                                : fmt::format("the language-model provider '{}'", breaker.name);
+  Error error{.category = ErrorCategory::kResourceError,
+              .code = "circuit_open",
+              .retryable = true,
+              .provider = is_of_pool ? std::string() : breaker.name,
+              .cause = breaker.last_failure};
+  if (breaker.state == BreakerState::kIsolated) {
+    error.message = fmt::format(
+        "the circuit breaker of {} is open by hand: wait until somebody closes it by "
+        "close_breaker(\"{}\")",
+        whose, breaker.name);
+    return error;
+  }
+  error.retry_after = std::max(breaker.retry_after, Milliseconds(100));
+  error.message = fmt::format(
+      "the circuit breaker of {} is {}, since too many calls failed, the last of them because: {}; "
+      "try again in {} ms, see to {}, or close it by close_breaker(\"{}\")",
+      whose, breaker.state == BreakerState::kOpen ? "open" : "half-open and trying a few calls",
+      breaker.last_failure, error.retry_after->count(), is_of_pool ? "its workers" : "it",
+      breaker.name);
+  return error;
+}
+
+Error unknown_breaker(std::string_view name) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "unknown_breaker",
+          .message = fmt::format("there is no circuit breaker '{}': breakers() names those that "
+                                 "there are; a provider has one once it has failed",
+                                 name)};
+}
+
 Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
                        std::string_view last_words) {
   std::string message = fmt::format(
@@ -230,7 +268,8 @@ Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
           .code = "checkout_timeout",
           .message = std::move(message),
           .retryable = true,
-          .retry_after = waited};
+          .retry_after = waited,
+          .cause = std::string(ready_workers == 0 ? last_words : std::string_view())};
 }
 
 Error deadline_exceeded(Milliseconds timeout, bool sent) {
@@ -329,7 +368,8 @@ Error worker_lost(std::string_view worker, std::string_view how) {
                                  "repeat it, or allow that by max_retries",
                                  worker, how),
           .retryable = true,
-          .worker = std::string(worker)};
+          .worker = std::string(worker),
+          .cause = std::string(how)};
 }
 
 Error channel_violation(std::string_view worker, std::string_view what) {
@@ -339,7 +379,8 @@ Error channel_violation(std::string_view worker, std::string_view what) {
                                  "nothing: repeat it, or allow that by max_retries",
                                  worker, what),
           .retryable = true,
-          .worker = std::string(worker)};
+          .worker = std::string(worker),
+          .cause = std::string(what)};
 }
 
 }  // namespace dspool::dispatch::errors

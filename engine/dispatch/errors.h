@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "dspool/circuit_breaker.h"
 #include "dspool/error.h"
 #include "dspool/session.h"
 
@@ -13,6 +14,11 @@ namespace dspool::dispatch::errors {
 using Milliseconds = std::chrono::milliseconds;
 
 inline constexpr std::size_t kMostKeyBytes = 128;
+
+// What is added to the message of an error that would have been retried.
+inline constexpr std::string_view kOverBudget =
+    "; it was not tried again, since as many calls are being repeated as retry.budget_percent and "
+    "retry.budget_per_second allow";
 
 Error invalid_session_id(std::size_t bytes);
 Error invalid_command();
@@ -39,6 +45,8 @@ Error while_written(Error error);
 Error session_queue_full(std::string_view id, std::uint32_t limit, Milliseconds retry_after);
 Error queue_full(std::uint32_t limit, Milliseconds retry_after);
 Error overloaded(Milliseconds wait, Milliseconds retry_after);
+Error circuit_open(const BreakerInfo& breaker, bool is_of_pool);
+Error unknown_breaker(std::string_view name);
 Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
                        std::string_view last_words);
 Error deadline_exceeded(Milliseconds timeout, bool sent);

@@ -392,6 +392,9 @@ Error Front::no_session(std::string_view id) const {
 void Front::prepare(Call& call, std::string_view command, const CallOptions& options) const {
   call.command = command;
   call.max_retries = options.max_retries;
+  if (call.max_retries != 0) {
+    call.pauses = resilience::choose_pauses(options.backoff, options.max_retries, config_.retry);
+  }
   call.creates_session = options.create_session;
   call.idempotency_key = options.idempotency_key;
   const auto timeout = options.timeout.value_or(config_.operation_timeout);

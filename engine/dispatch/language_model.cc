@@ -62,4 +62,8 @@ Result<void> check_language_model(const LanguageModel& model) {
   return {};
 }
 
+std::string_view provider_of(const LanguageModel& model) noexcept {
+  return std::string_view(model.model).substr(0, model.model.find('/'));
+}
+
 }  // namespace dspool::dispatch

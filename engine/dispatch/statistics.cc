@@ -43,6 +43,7 @@ Stats Statistics::collect() const {
         .uptime_seconds = std::chrono::duration<double>(Gate::now() - started_).count(),
         .attempts = metrics_.attempts.value(),
         .retries = metrics_.retries.value(),
+        .retries_over_budget = metrics_.retries_over_budget.value(),
         .commits = metrics_.commits.value(),
         .hydrations = metrics_.hydrations.value(),
         .warm_hits = metrics_.warm_hits.value(),
@@ -52,6 +53,7 @@ Stats Statistics::collect() const {
         .refused_session_queue_full = metrics_.refused_for(Refusal::kSessionQueueFull).value(),
         .refused_overloaded = metrics_.refused_for(Refusal::kOverloaded).value(),
         .refused_checkout_timeout = metrics_.refused_for(Refusal::kCheckoutTimeout).value(),
+        .refused_circuit_open = metrics_.refused_for(Refusal::kCircuitOpen).value(),
         .worker_restarts = metrics_.worker_restarts.value(),
         .workers_recycled = metrics_.workers_recycled.value(),
         .migrations = metrics_.migrations.value(),
@@ -76,6 +78,7 @@ Stats Statistics::collect() const {
     }
     gate_.ask([&](const Dispatcher& dispatcher, TimePoint now) {
       stats.overloaded = dispatcher.overloaded();
+      stats.breakers = dispatcher.breakers(now);
       stats.service_time_ms = in_ms(dispatcher.service_time());
       stats.miss_cost_ms = in_ms(dispatcher.miss_cost());
       stats.waiting_calls = dispatcher.waiting_calls();

@@ -36,8 +36,17 @@ void WaitingList::expect(session::Session& session, std::uint32_t worker) noexce
 }
 
 session::Session* WaitingList::first_expecting(std::uint32_t worker) noexcept {
-  Expecting& those = expecting_[worker];
+  Others& those = expecting_[worker];
   return those.empty() ? nullptr : &those.front();
+}
+
+void WaitingList::set_aside(session::Session& session) noexcept {
+  session.expects = session::kBacksOff;
+  set_aside_.push_back(session);
+}
+
+session::Session* WaitingList::first_set_aside() noexcept {
+  return set_aside_.empty() ? nullptr : &set_aside_.front();
 }
 
 void WaitingList::remove(session::Session& session) noexcept {
@@ -45,7 +54,12 @@ void WaitingList::remove(session::Session& session) noexcept {
     anywhere_.erase(anywhere_.iterator_to(session));
     return;
   }
-  Expecting& those = expecting_[session.expects];
+  if (session.expects == session::kBacksOff) {
+    set_aside_.erase(set_aside_.iterator_to(session));
+    session.expects = session::kNoWorker;
+    return;
+  }
+  Others& those = expecting_[session.expects];
   those.erase(those.iterator_to(session));
   session.expects = session::kNoWorker;
 }

@@ -6,7 +6,8 @@
 // makes others older, which makes more misses.)
 //
 // Others expect one worker, where they are warm and which is busy: it alone takes them, until they
-// have had enough of it (`Dispatcher::expect`).
+// have had enough of it (`Dispatcher::expect`). And some back off before they are tried again: they
+// are set aside, and nobody takes them (`Dispatcher::back_off`).
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -38,6 +39,10 @@ class WaitingList {
   // The one that has expected this worker for longest; null: none does.
   [[nodiscard]] session::Session* first_expecting(std::uint32_t worker) noexcept;
 
+  void set_aside(session::Session& session) noexcept;
+  // Null: none is set aside.
+  [[nodiscard]] session::Session* first_set_aside() noexcept;
+
   // Takes the session out, wherever it waits.
   void remove(session::Session& session) noexcept;
 
@@ -45,11 +50,12 @@ class WaitingList {
   using Hook = boost::intrusive::member_hook<session::Session, boost::intrusive::list_member_hook<>,
                                              &session::Session::waiting_hook>;
   using Anywhere = boost::intrusive::list<session::Session, Hook>;
-  using Expecting =
+  using Others =
       boost::intrusive::list<session::Session, Hook, boost::intrusive::constant_time_size<false>>;
 
   Anywhere anywhere_;
-  std::vector<Expecting> expecting_;  // by worker
+  std::vector<Others> expecting_;  // by worker
+  Others set_aside_;
   std::uint32_t taken_ = 0;
 };
 

@@ -51,6 +51,7 @@ enum class Tier : std::uint8_t {
 
 inline constexpr std::uint8_t kExpiryTimer = 2;
 inline constexpr std::uint32_t kNoWorker = UINT32_MAX;
+inline constexpr std::uint32_t kBacksOff = UINT32_MAX - 1;  // nobody may take it yet
 
 // A worker slot and the epoch in which it got the fields.
 struct WarmAt {
@@ -87,7 +88,7 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   Record record;
   CallQueue queue;                    // its front is the call that waits or runs
   WarmAt warm;                        // Dispatcher::set_warm
-  std::uint32_t expects = kNoWorker;  // kWaiting: the worker that alone may take it
+  std::uint32_t expects = kNoWorker;  // kWaiting: the worker that alone may take it, or kBacksOff
   std::uint64_t operations = 0;
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire

@@ -20,9 +20,15 @@ inline constexpr std::size_t kSessionEnds = 4;
 static_assert(static_cast<std::size_t>(SessionEnd::kStopped) + 1 == kSessionEnds);
 
 // Why a call was not served.
-enum class Refusal : std::uint8_t { kQueueFull, kSessionQueueFull, kOverloaded, kCheckoutTimeout };
-inline constexpr std::array<std::string_view, 4> kRefusalNames = {
-    "queue_full", "session_queue_full", "overloaded", "checkout_timeout"};
+enum class Refusal : std::uint8_t {
+  kQueueFull,
+  kSessionQueueFull,
+  kOverloaded,
+  kCheckoutTimeout,
+  kCircuitOpen
+};
+inline constexpr std::array<std::string_view, 5> kRefusalNames = {
+    "queue_full", "session_queue_full", "overloaded", "checkout_timeout", "circuit_open"};
 
 // What an outlet calls a metric, as Prometheus does. Without a label, both its parts are empty.
 struct MetricName {
@@ -37,6 +43,7 @@ struct Metrics {
   std::array<Counter, kErrorCategories> errors;  // of calls that ended; see errors_of()
   Counter attempts;
   Counter retries;
+  Counter retries_over_budget;
   Counter commits;
   Counter hydrations;
   Counter warm_hits;
@@ -100,6 +107,8 @@ void Metrics::visit(Visitor&& visitor) const {
   }
   show({"dspool_attempts_total", "Attempts sent to a worker"}, attempts);
   show({"dspool_retries_total", "Attempts that repeated a call"}, retries);
+  show({"dspool_retries_over_budget_total", "Retries that were allowed, and not made"},
+       retries_over_budget);
   show({"dspool_commits_total", "Commits to sessions"}, commits);
   show({"dspool_hydrations_total", "Attempts that carried a session's fields"}, hydrations);
   show({"dspool_warm_hits_total", "Attempts on a worker that had the session's fields"}, warm_hits);

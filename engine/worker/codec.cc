@@ -284,7 +284,8 @@ Verified<Error> error_from(const wire::ErrorReport& report) {
                .message = std::string(view(report.message())),
                .retryable = report.retryable(),
                .exception_type = std::string(view(report.exception_type())),
-               .traceback = std::string(view(report.traceback()))};
+               .traceback = std::string(view(report.traceback())),
+               .provider = std::string(view(report.provider()))};
 }
 
 Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch) {

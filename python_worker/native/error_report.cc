@@ -11,7 +11,8 @@ ErrorReport ErrorReport::from_python(const pybind11::object& report) {
           .message = text("message"),
           .exception_type = text("exception_type"),
           .traceback = text("traceback"),
-          .retryable = pybind11::cast<bool>(report.attr("retryable"))};
+          .retryable = pybind11::cast<bool>(report.attr("retryable")),
+          .provider = text("provider")};
 }
 
 flatbuffers::Offset<wire::ErrorReport> ErrorReport::write(
@@ -21,7 +22,8 @@ flatbuffers::Offset<wire::ErrorReport> ErrorReport::write(
   };
   return wire::CreateErrorReport(builder, builder.CreateString(category),
                                  builder.CreateString(code), builder.CreateString(message),
-                                 optional(exception_type), optional(traceback), retryable);
+                                 optional(exception_type), optional(traceback), retryable,
+                                 optional(provider));
 }
 
 pybind11::object take_exception() {

@@ -14,9 +14,10 @@ struct ErrorReport {
   std::string category;
   std::string code;
   std::string message;
-  std::string exception_type;
-  std::string traceback;
+  std::string exception_type = {};
+  std::string traceback = {};
   bool retryable = false;
+  std::string provider = {};
 
   // From dspool_worker.errors.ErrorReport, the same as a named tuple.
   static ErrorReport from_python(const pybind11::object& report);

@@ -136,7 +136,8 @@ class HostileWorkerTest : public testing::Test {
     config.overflow = 0;
     config.log_level = LogLevel::kInfo;
     config.log_sink = [this](LogLevel, std::string_view line) { ledger_.write(line); };
-    config.affinity = Affinity::kOff;  // or all work would soon stay with the honest worker
+    config.affinity = Affinity::kOff;        // or all work would soon stay with the honest worker
+    config.circuit_breaker.enabled = false;  // it would soon open, and all be refused
     config.worker.adapter = "hostile:seed_" + std::to_string(seed_);
     config.worker.python = DSPOOL_HOSTILE_WORKER;
     config.worker.pass_environment = {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"};

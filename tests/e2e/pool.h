@@ -25,6 +25,8 @@ inline Config pool_config(std::uint32_t workers,
   config.overflow = 0;
   config.log_level = LogLevel::kError;
   config.history_events = 1 << 20;
+  // Many tests kill one worker after the other on purpose.
+  config.circuit_breaker.enabled = false;
   config.worker.adapter = std::move(adapter);
   config.worker.python = python();
   config.worker.python_path = {DSPOOL_TEST_ADAPTERS};

@@ -164,6 +164,19 @@ def test_retryable_may_be_anything_that_is_true_or_not() -> None:
     assert host.describe(ValueError("never"), "buy").retryable is False
 
 
+def test_the_provider_that_failed_is_named() -> None:
+    class Asking(Shop):
+        def failed_provider(self, error: Exception) -> str | None:
+            return "openai" if "outage" in str(error) else None
+
+    host = AdapterHost(Asking())
+    assert host.describe(ValueError("outage"), "buy").provider == "openai"
+    assert host.describe(ValueError("no such thing"), "buy").provider == ""
+    refusal = CommandError("closed", provider="anthropic")
+    assert host.describe(refusal, "buy").provider == "anthropic"
+    assert host.describe(CommandError("outage"), "buy").provider == ""
+
+
 def test_keys_are_struck_out_of_errors() -> None:
     host = AdapterHost(Shop())
     assert host.set_language_model(1, "m", None, "sk-secret", None) is None

@@ -214,6 +214,7 @@ def test_errors_of_the_model_are_raised_once(
     with pytest.raises(Exception, match="not now") as error:
         adapter.predict(session, question="why")
     assert adapter.is_retryable(error.value) == retryable
+    assert adapter.failed_provider(error.value) == ("openai" if retryable else None)
     assert len(server.requests) == 1
     assert "history" not in session
 

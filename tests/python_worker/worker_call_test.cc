@@ -264,6 +264,12 @@ TEST(WorkerErrorTest, TheAdapterSaysWhatMayBeRetried) {
   EXPECT_TRUE(worker.call(Call{.command = "raise_timeout"}).error().retryable());
 }
 
+TEST(WorkerErrorTest, TheAdapterNamesTheProviderThatFailed) {
+  WorkerHarness worker;
+  EXPECT_EQ(worker.call(Call{.command = "raise_timeout"}).error().provider()->str(), "openai");
+  EXPECT_EQ(worker.call(Call{.command = "refuse"}).error().provider(), nullptr);
+}
+
 TEST(WorkerErrorTest, AnAdapterMayRefuseInItsOwnWords) {
   WorkerHarness worker;
   const Reply reply = worker.call(Call{.command = "refuse"});

@@ -16,9 +16,27 @@ using std::chrono::milliseconds;
 
 constexpr nanoseconds kMeanBetweenArrivals = std::chrono::microseconds(900);
 constexpr milliseconds kGrace{40};
+constexpr milliseconds kPause{5};
 constexpr int kKeys = 3;  // for each session and command
 // The wheel's tick, and the step that an event may take.
 constexpr nanoseconds kLateness = milliseconds(3);
+
+RetryConfig retries(const Options& options) {
+  RetryConfig config;
+  config.base_delay = kPause;
+  config.jitter = options.jitter;
+  config.budget_percent = options.seed % 2 == 0 ? 100 : 5;
+  config.budget_per_second = 1;
+  return config;
+}
+
+CircuitBreakerConfig breaker(const Options& options) {
+  CircuitBreakerConfig config;
+  config.enabled = options.breaks;
+  config.failure_threshold = 3;
+  config.timeout = milliseconds(20);
+  return config;
+}
 
 dispatch::Limits limits(const Options& options) {
   return {.max_in_flight = options.max_in_flight,
@@ -30,7 +48,9 @@ dispatch::Limits limits(const Options& options) {
           .affinity = options.affinity,
           .session_ttl = options.ttl,
           .first_places = options.workers,
-          .max_requests = options.restless ? 60U : 0U};
+          .max_requests = options.restless ? 60U : 0U,
+          .retry = retries(options),
+          .circuit_breaker = breaker(options)};
 }
 
 std::vector<std::string> names() {
@@ -177,6 +197,8 @@ void Simulation::arrive_somebody() {
   call->args = &call->owned_args;
   call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
   call->max_retries = chance() < 0.5 ? 3 : 0;
+  call->pauses = resilience::choose_pauses(
+      chance() < 0.5 ? Backoff::kLinear : Backoff::kExponential, call->max_retries, {});
   if (!anonymous && call->kind == dispatch::CallKind::kExecute && chance() < 0.2) {
     call->key = fmt::format("key-{}-{}", call->command, static_cast<int>(chance() * kKeys));
     call->idempotency_key = call->key;
@@ -283,6 +305,41 @@ void Simulation::check_recalls(std::vector<std::string>& wrong) const {
   }
 }
 
+// An outage is not multiplied. No run's calls come for longer than the budget looks back.
+void Simulation::check_budget(std::vector<std::string>& wrong) const {
+  const RetryConfig config = retries(options_);
+  const std::uint64_t least = 10 * config.budget_per_second;
+  const std::uint64_t most = std::max(calls_.size() * config.budget_percent / 100, least) + least;
+  if (counts_.repeated <= most) return;
+  wrong.push_back(fmt::format("{} retries, not {} at most", counts_.repeated, most));
+}
+
+// Between two attempts of a call lies the pause that it was to make, where that is not drawn.
+void Simulation::check_pauses(std::vector<std::string>& wrong) const {
+  struct Failed {
+    std::int64_t at_ns = 0;
+    std::uint32_t times = 0;
+  };
+  if (options_.jitter) return;
+  std::map<std::uint64_t, Failed> failed;
+  std::map<std::uint64_t, Backoff> kinds;
+  for (const auto& call : calls_) kinds[call->id] = call->pauses.kind;
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind == EventKind::kAttemptEnded &&
+        (event.detail == "error" || event.detail == "worker_lost")) {
+      Failed& last = failed[event.call];
+      last = {.at_ns = event.time_ns, .times = last.times + 1};
+    }
+    if (event.kind != EventKind::kAttemptSent || !failed.contains(event.call)) continue;
+    const Failed& last = failed[event.call];
+    const nanoseconds pause(event.time_ns - last.at_ns);
+    if (pause < resilience::pause_in_series(kinds[event.call], last.times, retries(options_))) {
+      wrong.push_back(
+          fmt::format("call {} was tried again after {} ns", event.call, pause.count()));
+    }
+  }
+}
+
 // A session expires only when nothing has happened to it for its ttl. One that the durable store
 // has ends later than it has expired: when it is gone from there.
 Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
@@ -328,7 +385,12 @@ std::vector<std::string> Simulation::verdict() {
   counts_.recalled = metrics_.recalls.value();
   counts_.moved = fleet_.moved();
   counts_.left = fleet_.left();
+  counts_.repeated = metrics_.retries.value();
+  counts_.over_budget = metrics_.retries_over_budget.value();
+  counts_.broken = metrics_.refused_for(telemetry::Refusal::kCircuitOpen).value();
   check_recalls(wrong);
+  check_pauses(wrong);
+  check_budget(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

@@ -47,6 +47,8 @@ struct Options {
   std::chrono::milliseconds ttl{0};
   bool durable = false;   // there is a durable store, and half of the sessions are `local`
   bool restless = false;  // the fleet changes all the time, and sessions are moved
+  bool jitter = true;     // of the pauses before retries
+  bool breaks = false;    // circuit breakers are on, and a command asks a language model
 };
 
 class Simulation final : private dispatch::Transport,
@@ -66,7 +68,7 @@ class Simulation final : private dispatch::Transport,
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
                   read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0,
-                  moved = 0, left = 0;
+                  moved = 0, left = 0, repeated = 0, over_budget = 0, broken = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -152,6 +154,8 @@ class Simulation final : private dispatch::Transport,
   void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
   [[nodiscard]] bool all_are_idle() const;
   void check_recalls(std::vector<std::string>& wrong) const;
+  void check_pauses(std::vector<std::string>& wrong) const;
+  void check_budget(std::vector<std::string>& wrong) const;
   [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
   [[nodiscard]] std::vector<std::string> verdict();
 

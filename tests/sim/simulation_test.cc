@@ -30,7 +30,9 @@ Options options_for(std::uint64_t seed) {
           .zipf = 0.6 + 0.35 * static_cast<double>(seed % 3),
           .ttl = std::chrono::milliseconds(seed % 3 == 0 ? 40 : 0),
           .durable = seed % 5 < 3,
-          .restless = seed / 4 % 2 == 0};
+          .restless = seed / 4 % 2 == 0,
+          .jitter = seed % 4 != 2,
+          .breaks = seed % 8 == 1};
 }
 
 TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
@@ -63,6 +65,9 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
     all.in_doubt += counts.in_doubt;
     all.moved += counts.moved;
     all.left += counts.left;
+    all.repeated += counts.repeated;
+    all.over_budget += counts.over_budget;
+    all.broken += counts.broken;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -86,6 +91,9 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
   EXPECT_GT(all.in_doubt, 100U);
   EXPECT_GT(all.moved, 1'000U);
   EXPECT_GT(all.left, 1'000U);
+  EXPECT_GT(all.repeated, 1'000U);
+  EXPECT_GT(all.over_budget, 50U);
+  EXPECT_GT(all.broken, 500U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {

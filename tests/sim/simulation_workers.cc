@@ -204,7 +204,8 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
       outcome.error = Error{.category = ErrorCategory::kPython,
                             .code = "exception",
                             .message = "simulated",
-                            .retryable = chance() < 0.5};
+                            .retryable = chance() < 0.5,
+                            .provider = options_.breaks ? "simulated" : ""};
     } else if (received.command == "increment") {
       ++cached.value;
       ++cached.version;

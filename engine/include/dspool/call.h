@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "dspool/error.h"
+#include "dspool/retry.h"
 #include "dspool/value.h"
 
 namespace dspool {
@@ -17,8 +18,11 @@ struct CallOptions {
   // From now to the call's end, queueing and retries included; Config::operation_timeout if unset.
   // At most a week: what is longer is a week.
   std::optional<std::chrono::milliseconds> timeout{};
-  // How often the call may be repeated after an attempt that did not commit.
+  // How often the call may be repeated after an attempt that did not commit and whose error is
+  // retryable. Its session waits with it, and nobody overtakes it there. A pause that the deadline
+  // does not leave time for is not begun: the call ends with the error.
   std::uint32_t max_retries = 0;
+  BackoffChoice backoff{};  // the pauses before these: a Backoff, or a function of the retry
   // A session that does not exist yet is created; otherwise: session / "session_not_found".
   bool create_session = true;
   // Empty, or what names this operation in its session: repeated within ten minutes, it is answered

@@ -19,7 +19,9 @@
 #include <string_view>
 #include <vector>
 
+#include "dspool/circuit_breaker.h"
 #include "dspool/error.h"
+#include "dspool/retry.h"
 #include "dspool/session.h"
 
 namespace dspool {
@@ -123,10 +125,12 @@ struct Config {
   std::function<void(std::function<void()>)> completion_executor;
   SessionConfig session;
   StoreConfig store;
+  RetryConfig retry;
+  CircuitBreakerConfig circuit_breaker;
   WorkerConfig worker;
 
   // The defaults of a mode: development and test pool_size 2; production pool_size = 2 x cores,
-  // overflow = cores, checkout_timeout 5 s.
+  // overflow = cores, checkout_timeout 5 s, circuit_breaker.timeout 30 s and error_rate_percent 50.
   static Config for_mode(PoolMode mode);
 
   // Reads TOML. Strict: an unknown key, a wrong type or an impossible value is an error

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "dspool/call.h"
+#include "dspool/circuit_breaker.h"
 #include "dspool/config.h"
 #include "dspool/error.h"
 #include "dspool/history.h"
@@ -70,6 +71,15 @@ class Engine {
   [[nodiscard]] Health health_check(std::chrono::milliseconds patience = std::chrono::seconds(1));
   [[nodiscard]] Stats stats() const;
   [[nodiscard]] History history() const;
+
+  // ---- circuit breakers ----
+  // The pool's first, then those of providers.
+  [[nodiscard]] std::vector<BreakerInfo> breakers() const;
+  // Refuses calls until it is closed by hand: all of them, or those that ask the provider. Both
+  // functions may end with resource_error / "unknown_breaker".
+  Result<void> isolate_breaker(std::string_view name);
+  // Lets calls through, whatever it has seen.
+  Result<void> close_breaker(std::string_view name);
 
   // Waits until as many workers are ready as the pool is to have; false after `patience`.
   bool wait_until_ready(std::chrono::milliseconds patience);

@@ -42,6 +42,8 @@ struct Error {
   std::string worker = {};          // the last worker concerned, empty where there was none
   std::string exception_type = {};  // of a Python exception: "ValueError"
   std::string traceback = {};       // of a Python exception, as Python prints it
+  std::string provider = {};        // the language-model provider whose failure it is
+  std::string cause = {};           // what it follows from, in the words of whoever told that
 
   // "python/exception: ValueError: no such program (worker-2)", for logs and terminals; the
   // traceback is left out. The exception's type is put before a message that does not begin with

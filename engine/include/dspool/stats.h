@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "dspool/circuit_breaker.h"
+
 namespace dspool {
 
 // What one worker does. Both are what the scheduler tries to even out.
@@ -34,6 +36,7 @@ struct Stats {
   std::uint64_t attempts_in_flight = 0;
   std::uint64_t attempts = 0;
   std::uint64_t retries = 0;
+  std::uint64_t retries_over_budget = 0;  // that were allowed, and not made
   std::uint64_t commits = 0;
   std::uint64_t hydrations = 0;  // requests that carried fields
   // Attempts in sessions that have state: on a worker that had it, and on one that had not; of the
@@ -45,6 +48,7 @@ struct Stats {
   std::uint64_t refused_session_queue_full = 0;
   std::uint64_t refused_overloaded = 0;
   std::uint64_t refused_checkout_timeout = 0;
+  std::uint64_t refused_circuit_open = 0;
   bool overloaded = false;  // now: who would wait for long is refused
   std::uint64_t worker_restarts = 0;
   std::uint64_t workers_recycled = 0;  // replaced for their requests, age or memory
@@ -69,6 +73,7 @@ struct Stats {
   std::vector<WorkerLoad> loads{};       // of ready workers
   double utilisation_max_over_mean = 0;  // of these; 1: even
   double warm_sessions_max_over_mean = 0;
+  std::vector<BreakerInfo> breakers{};  // the pool's first
 };
 
 enum class HealthStatus : std::uint8_t { kHealthy, kDegraded, kUnhealthy };

@@ -43,6 +43,14 @@ class Adapter:
         """Whether a command that raised this may succeed when it is run again."""
         return False
 
+    def failed_provider(self, error: Exception) -> str | None:  # noqa: ARG002
+        """The language-model provider that failed, where that is why a command raised this.
+
+        The engine has a circuit breaker for each provider. Mistakes of callers, and keys that are
+        refused, are no failures of a provider.
+        """
+        return None
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

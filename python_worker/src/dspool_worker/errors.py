@@ -16,22 +16,29 @@ class CommandError(Exception):
     """Raised by a command to refuse: the caller gets the message, the code and nothing else.
 
     `code` is a stable word that callers can act on. With `retryable` the engine may run the command
-    again, if the caller allows retries.
+    again, if the caller allows retries. `provider` names the language-model provider that failed,
+    if one did: the engine has a circuit breaker for each.
     """
 
     def __init__(
-        self, message: str, *, code: str = "command_failed", retryable: bool = False
+        self,
+        message: str,
+        *,
+        code: str = "command_failed",
+        retryable: bool = False,
+        provider: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.retryable = retryable
+        self.provider = provider
 
 
 class ErrorReport(NamedTuple):
     """An error as the engine is told of it. Every text is bounded, so that it fits a record.
 
-    `category`, `code` and `exception_type` are words that callers act on; `message` and `traceback`
-    are for people, and the only ones out of which secrets are struck.
+    `category`, `code`, `exception_type` and `provider` are words that callers act on; `message` and
+    `traceback` are for people, and the only ones out of which secrets are struck.
     """
 
     category: str
@@ -40,6 +47,7 @@ class ErrorReport(NamedTuple):
     exception_type: str = ""
     traceback: str = ""
     retryable: bool = False
+    provider: str = ""
 
 
 class Secrets:
@@ -80,6 +88,7 @@ def report_exception(
     code: str = "exception",
     message: str | None = None,
     retryable: bool = False,
+    provider: str | None = None,
     secrets: Secrets = _NO_SECRETS,
 ) -> ErrorReport:
     """A report of an exception; its traceback begins where the worker called the adapter."""
@@ -93,6 +102,7 @@ def report_exception(
         exception_type=_clip(type(error).__qualname__, _WORD_LIMIT_BYTES),
         traceback=_clip_front(secrets.strike_from("".join(lines)), _TRACEBACK_LIMIT_BYTES),
         retryable=bool(retryable),
+        provider=_clip(str(provider or ""), _WORD_LIMIT_BYTES),
     )
 
 

@@ -41,13 +41,17 @@ class AdapterHost:
                 code=error.code,
                 message=str(error),
                 retryable=error.retryable,
+                provider=error.provider,
                 secrets=self._secrets,
             )
         if isinstance(error, TypeError) and error.__traceback__ is None:
             # Raised before the first line of the command ran: the arguments do not fit.
             message = f"{error}: call it as {self._usage(command)}"
             return refusal("invalid_arguments", message, secrets=self._secrets)
-        retryable = isinstance(error, Exception) and self.adapter.is_retryable(error)
+        retryable, provider = False, None
+        if isinstance(error, Exception):
+            retryable = self.adapter.is_retryable(error)
+            provider = self.adapter.failed_provider(error)
         if isinstance(error, MemoryError):
             return report_exception(
                 error,
@@ -57,7 +61,9 @@ class AdapterHost:
                 retryable=retryable,
                 secrets=self._secrets,
             )
-        return report_exception(error, retryable=retryable, secrets=self._secrets)
+        return report_exception(
+            error, retryable=retryable, provider=provider, secrets=self._secrets
+        )
 
     def set_language_model(
         self,

@@ -19,3 +19,8 @@ class LanguageModel:
     api_key: str | None = field(default=None, repr=False)
     temperature: float | None = None
     """None: the model's own default."""
+
+    @property
+    def provider(self) -> str:
+        """Whose model it is: what stands before the first `/` of its name, or all of that."""
+        return self.model.partition("/")[0]

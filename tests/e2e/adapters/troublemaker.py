@@ -52,6 +52,12 @@ class Troublemaker(Adapter):
     def fail_politely(self, session: Session, /) -> None:
         raise CommandError("the shelf is empty", code="empty_shelf", retryable=True)
 
+    def ask_provider(self, session: Session, /, answers: bool) -> str:
+        """Asks a language model, which answers or not."""
+        if not answers:
+            raise CommandError("429, too many requests", retryable=True, provider="openai")
+        return "42"
+
     def fail_once_in_each_process(self, session: Session, /) -> int:
         if not self._has_failed:
             self._has_failed = True

@@ -58,6 +58,23 @@ TEST(ConfigTest, ReadsEveryKey) {
     path = "state"
     memory_limit = 4194304
     group_delay = 2
+    [retry]
+    enabled = false
+    backoff = "exponential"
+    base_delay = 50
+    max_delay = 2000
+    jitter = false
+    budget_percent = 10
+    budget_per_second = 1
+    [circuit_breaker]
+    enabled = false
+    failure_threshold = 7
+    success_threshold = 2
+    timeout = 30_000
+    probes = 4
+    error_rate_percent = 25
+    window = 5000
+    minimum_calls = 50
     [worker]
     adapter = "package.module:Class"
     python = "/opt/python/bin/python3"
@@ -88,9 +105,14 @@ TEST(ConfigTest, ReadsEveryKey) {
   // A member that is added does not compile here until it has been made a key as well.
   const auto& [pooling_enabled, pool_mode, pool_size, overflow, spares, checkout_timeout,
                operation_timeout, affinity, session_queue_limit, queue_limit, history_events,
-               log_level, log_sink, completion_executor, session, store, worker] = config;
+               log_level, log_sink, completion_executor, session, store, retry, circuit_breaker,
+               worker] = config;
   const auto& [ttl, max_sessions, max_bytes, durability] = session;
   const auto& [path, memory_limit, group_delay] = store;
+  const auto& [retries, backoff, base_delay, max_delay, jitter, budget_percent, budget_per_second] =
+      retry;
+  const auto& [breaks, failure_threshold, success_threshold, timeout, probes, error_rate_percent,
+               window, minimum_calls] = circuit_breaker;
   const auto& [adapter, python, python_path, start_method, max_in_flight, pipeline, session_cache,
                session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
                max_requests, max_age, max_memory_bytes, start_timeout, cancel_grace,
@@ -115,6 +137,21 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(path, "state");
   EXPECT_EQ(memory_limit, 4'194'304);
   EXPECT_EQ(group_delay, milliseconds(2));
+  EXPECT_FALSE(retries);
+  EXPECT_EQ(backoff, Backoff::kExponential);
+  EXPECT_EQ(base_delay, milliseconds(50));
+  EXPECT_EQ(max_delay, milliseconds(2000));
+  EXPECT_FALSE(jitter);
+  EXPECT_EQ(budget_percent, 10);
+  EXPECT_EQ(budget_per_second, 1);
+  EXPECT_FALSE(breaks);
+  EXPECT_EQ(failure_threshold, 7);
+  EXPECT_EQ(success_threshold, 2);
+  EXPECT_EQ(timeout, milliseconds(30'000));
+  EXPECT_EQ(probes, 4);
+  EXPECT_EQ(error_rate_percent, 25);
+  EXPECT_EQ(window, milliseconds(5000));
+  EXPECT_EQ(minimum_calls, 50);
   EXPECT_EQ(session_cache_bytes, 131'072);
   EXPECT_EQ(adapter, "package.module:Class");
   EXPECT_EQ(python, "/opt/python/bin/python3");
@@ -188,6 +225,9 @@ TEST(ConfigTest, ModesSizeThePool) {
   EXPECT_EQ(production.pool_size, std::min(2 * cores, 1024U));
   EXPECT_EQ(production.overflow, std::min(cores, 1024U));
   EXPECT_EQ(production.checkout_timeout, milliseconds(5000));
+  EXPECT_EQ(production.circuit_breaker.timeout, milliseconds(30'000));
+  EXPECT_EQ(production.circuit_breaker.error_rate_percent, 50);
+  EXPECT_EQ(Config().circuit_breaker.timeout, milliseconds(60'000));
   for (const PoolMode mode :
        {PoolMode::kDefault, PoolMode::kDevelopment, PoolMode::kTest, PoolMode::kProduction}) {
     EXPECT_EQ(Config::for_mode(mode).pool_mode, mode);
@@ -218,28 +258,28 @@ TEST(UnknownKeyTest, OfTheOldPoolIsToldItsSuccessor) {
       {"timeout", "timeout is now operation_timeout"},
       {"max_overflow", "max_overflow is now overflow"},
       {"worker_module", "worker_module is gone, every worker is supervised: remove it"},
-      {"failure_threshold", "circuit breaker, which this version does not have: remove it"},
-      {"success_threshold", "circuit breaker, which this version does not have: remove it"},
+      {"failure_threshold", "failure_threshold is now circuit_breaker.failure_threshold"},
+      {"success_threshold", "success_threshold is now circuit_breaker.success_threshold"},
       {"error_rate_threshold", "alerts, which this version does not have: remove it"},
       {"alert_destinations", "alerts, which this version does not have: remove it"}};
   for (const auto& [key, successor] : successors) {
     EXPECT_THAT(refusal("\n" + key + " = 1"),
                 AllOf(StartsWith("pool.toml:2: "), HasSubstr(successor)));
   }
-  EXPECT_THAT(refusal("[circuit_breaker]\nfailure_threshold = 5"),
-              HasSubstr("circuit_breaker.failure_threshold configured the old pool's circuit"));
 }
 
 TEST(UnknownKeyTest, OfTheOldPoolThatIsKeptIsNoError) {
   EXPECT_EQ(
       refusal("pooling_enabled = true\npool_size = 4\noverflow = 2\npool_mode = 'production'\n"
-              "checkout_timeout = 5_000\noperation_timeout = 30_000\n"),
+              "checkout_timeout = 5_000\noperation_timeout = 30_000\n"
+              "[circuit_breaker]\nfailure_threshold = 5\nsuccess_threshold = 3\n"
+              "timeout = 60_000\n"),
       "accepted");
 }
 
 TEST(UnknownKeyTest, MeetsEmptyTablesAndTheWorkerThatIsNone) {
-  EXPECT_THAT(refusal("[circuit_breaker]"), HasSubstr("circuit breaker, which"));
-  EXPECT_THAT(refusal("[circuit_breaker]\ntimeout = 5"), HasSubstr("circuit breaker, which"));
+  EXPECT_EQ(refusal("[circuit_breaker]"), "accepted");
+  EXPECT_THAT(refusal("circuit_breaker = 5"), HasSubstr("write [circuit_breaker]"));
   EXPECT_THAT(refusal("worker = 3"), HasSubstr("worker is a table: write [worker]"));
   EXPECT_THAT(refusal("[[worker]]\npython = '/p'"), HasSubstr("worker is a table"));
   EXPECT_THAT(refusal("[pool_size]\nx = 1"), HasSubstr("pool_size.x is unknown"));
@@ -297,7 +337,18 @@ TEST(ImpossibleValueTest, OutOfRangeIsToldWithTheRange) {
                                  "worker.max_processes = -1",
                                  "worker.max_open_files = 2097152",
                                  "worker.start_timeout = 0",
-                                 "worker.cancel_grace = 0"};
+                                 "worker.cancel_grace = 0",
+                                 "retry.base_delay = 0",
+                                 "retry.max_delay = 604800001",
+                                 "retry.budget_percent = 101",
+                                 "retry.budget_per_second = 1000001",
+                                 "circuit_breaker.failure_threshold = 0",
+                                 "circuit_breaker.success_threshold = 1001",
+                                 "circuit_breaker.timeout = 0",
+                                 "circuit_breaker.probes = 0",
+                                 "circuit_breaker.error_rate_percent = 101",
+                                 "circuit_breaker.window = 9",
+                                 "circuit_breaker.minimum_calls = 0"};
   for (const std::string& text : outside) {
     EXPECT_THAT(refusal(text), AllOf(StartsWith("pool.toml:1: " + text + ": it must be an integer"),
                                      HasSubstr("from "), HasSubstr(" to ")));
@@ -399,6 +450,10 @@ TEST(ImpossibleValueTest, InAConfigMadeInCodeIsTold) {
   config = {};
   config.worker.python_path = {"/a", ""};
   EXPECT_THAT(refusal(config), HasSubstr("worker.python_path = [\"/a\", \"\"]"));
+  config = {};
+  config.retry.max_delay = milliseconds(99);
+  EXPECT_EQ(refusal(config),
+            "retry.max_delay = 99: it must not be less than retry.base_delay, which is 100");
   config = {};
   config.log_level = static_cast<LogLevel>(9);
   EXPECT_THAT(refusal(config), HasSubstr("log_level = 9: it must be one of debug"));

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
+#include "dspool/error_codes.h"
+
 namespace dspool {
 namespace {
 
@@ -63,6 +67,17 @@ TEST(ErrorTest, NamesTheExceptionOnce) {
   EXPECT_EQ(error.describe(), "python/exception: ValueError: no such program (worker-2)");
   error.message.clear();
   EXPECT_EQ(error.describe(), "python/exception: ValueError (worker-2)");
+}
+
+TEST(ErrorCodesTest, AreSortedAndWholeSentences) {
+  const auto codes = error_codes();
+  ASSERT_FALSE(codes.empty());
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    EXPECT_TRUE(codes[i].cause.ends_with('.') && codes[i].cure.ends_with('.')) << codes[i].code;
+    if (i == 0) continue;
+    EXPECT_LT(std::pair(codes[i - 1].category, codes[i - 1].code),
+              std::pair(codes[i].category, codes[i].code));
+  }
 }
 
 }  // namespace

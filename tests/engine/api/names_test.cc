@@ -26,6 +26,13 @@ TEST(StatusNamesTest, AreLowerCaseWords) {
   EXPECT_EQ(to_string(WorkerStatus::kDead), "dead");
 }
 
+TEST(BreakerStateTest, AreLowerCaseWords) {
+  EXPECT_EQ(to_string(BreakerState::kClosed), "closed");
+  EXPECT_EQ(to_string(BreakerState::kOpen), "open");
+  EXPECT_EQ(to_string(BreakerState::kHalfOpen), "half_open");
+  EXPECT_EQ(to_string(BreakerState::kIsolated), "isolated");
+}
+
 TEST(MigrationReasonTest, ReasonsHaveNames) {
   EXPECT_EQ(to_string(MigrationReason::kAsked), "asked");
   EXPECT_EQ(to_string(MigrationReason::kDrain), "drain");

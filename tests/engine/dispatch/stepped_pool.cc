@@ -147,6 +147,19 @@ void SteppedPool::answer(const Call& call, std::int64_t value, std::chrono::nano
   answer(received, outcome, value);
 }
 
+void SteppedPool::fail(const Call& call, const Error& error) {
+  const auto found = std::ranges::find(received_, call.request_id, &Received::request_id);
+  ASSERT_NE(found, received_.end()) << "it was not sent";
+  const Received received = *found;
+  received_.erase(found);
+  Outcome outcome;
+  outcome.status = OutcomeStatus::kError;
+  outcome.attempt = received.attempt;
+  outcome.error = error;
+  EXPECT_TRUE(dispatcher_.answered(received.worker, received.request_id, outcome, now_));
+  hand_off();
+}
+
 void SteppedPool::answer_all() {
   while (!received_.empty()) {
     const Received received = received_.front();

@@ -52,6 +52,8 @@ class SteppedPool final : private Transport, private CallListener {
   void answer(const Call& call, std::int64_t value,
               std::chrono::nanoseconds service = std::chrono::nanoseconds(0),
               std::chrono::nanoseconds hydration = std::chrono::nanoseconds(0), bool keeps = true);
+  // Its worker answers the call with this error.
+  void fail(const Call& call, const Error& error);
   // Workers answer all that they were sent, also where nobody waits any more.
   void answer_all();
   // The worker dies, and another takes its place.

@@ -24,6 +24,9 @@ class Commands(Adapter):
     def is_retryable(self, error: Exception) -> bool:
         return isinstance(error, TimeoutError)
 
+    def failed_provider(self, error: Exception) -> str | None:
+        return "openai" if isinstance(error, TimeoutError) else None
+
     def echo(self, session: Session, /, **args: Any) -> dict[str, Any]:
         return args
 

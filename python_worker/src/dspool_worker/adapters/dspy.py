@@ -37,6 +37,7 @@ class Dspy(Adapter):
         # DSPy's caches are shared by all sessions and outlive them.
         dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
         self._lm: dspy.LM | None = None
+        self._provider: str | None = None
         self._module = functools.lru_cache(_LIVE_PROGRAMS)(_build_module)
 
     def set_lm(self, language_model: LanguageModel) -> None:
@@ -50,9 +51,14 @@ class Dspy(Adapter):
             cache=False,
             num_retries=0,  # retrying is the pool's: it knows the deadline and the budget
         )
+        self._provider = language_model.provider
 
     def is_retryable(self, error: Exception) -> bool:
         return bool(dspy.is_retryable_lm_error(error))
+
+    def failed_provider(self, error: Exception) -> str | None:
+        # What may pass by itself: its limits, its outages, and that it does not answer in time.
+        return self._provider if dspy.is_retryable_lm_error(error) else None
 
     def predict(
         self,

@@ -1,0 +1,127 @@
+// Circuit breakers: who is let through, and what is told to them.
+//
+// A death counts once, however many calls it cost, and not at all where the worker was up before
+// the last one that counted: half a pool that dies at once is one failure, and the pool goes on.
+// What opens the pool's breaker are workers that come up and die, one after the other, while
+// nobody answers.
+#include <algorithm>
+#include <utility>
+
+#include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/errors.h"
+
+namespace dspool::dispatch {
+namespace {
+
+using resilience::CallOutcome;
+
+constexpr std::size_t kMostFailureBytes = 512;
+
+std::string clip(std::string text) {
+  if (text.size() > kMostFailureBytes) {
+    text.resize(kMostFailureBytes);
+    text += "...";
+  }
+  return text;
+}
+
+}  // namespace
+
+void Dispatcher::set_lm(std::uint32_t version, std::string_view provider) {
+  if (version < lm_version_) return;  // two that set it may come here in either order
+  lm_version_ = version;
+  breakers_.use(provider);
+}
+
+bool Dispatcher::isolate_breaker(std::string_view name) {
+  resilience::NamedBreaker* const found = breakers_.find(name);
+  if (found != nullptr) found->breaker.isolate();
+  return found != nullptr;
+}
+
+bool Dispatcher::close_breaker(std::string_view name) {
+  resilience::NamedBreaker* const found = breakers_.find(name);
+  if (found != nullptr) found->breaker.close();
+  return found != nullptr;
+}
+
+// Takes the permits that the call needs; what it holds when it is refused, `end` returns.
+std::optional<Error> Dispatcher::ask_breakers(Call& call, TimePoint now) {
+  if (resilience::ProviderBreaker* const provider = breakers_.find_for(call.command)) {
+    const auto permit = provider->breaker.try_acquire(now);
+    if (!permit) return refuse_by(*provider, now);
+    call.provider = provider;
+    call.provider_permit = *permit;
+  }
+  const auto permit = breakers_.pool().breaker.try_acquire(now);
+  if (!permit) return refuse_by(breakers_.pool(), now);
+  call.permit = *permit;
+  retry_budget_.note_call(now);
+  return std::nullopt;
+}
+
+std::optional<Error> Dispatcher::refuse_by(resilience::NamedBreaker& breaker, TimePoint now) {
+  ++breaker.refusals;
+  ports_.metrics.refused_for(telemetry::Refusal::kCircuitOpen).add(1);
+  return errors::circuit_open(breaker.describe(now), &breaker == &breakers_.pool());
+}
+
+// A worker that answers is as the pool should be, whatever the command made of it.
+void Dispatcher::note_answer(Call& call, const Outcome& outcome, TimePoint now) {
+  breakers_.pool().breaker.record(call.permit, CallOutcome::kSuccess, now);
+  if (outcome.status != OutcomeStatus::kOk) {
+    if (!outcome.error.provider.empty()) note_provider_failure(call, outcome.error, now);
+  } else if (call.provider != nullptr) {
+    call.provider->breaker.record(call.provider_permit, CallOutcome::kSuccess, now);
+  }
+}
+
+void Dispatcher::note_provider_failure(Call& call, const Error& error, TimePoint now) {
+  resilience::ProviderBreaker* const provider = breakers_.learn(error.provider, call.command);
+  if (provider == nullptr) return;
+  if (call.provider != provider) {  // it was let in before anybody knew that it asks this one
+    if (call.provider != nullptr) {
+      call.provider->breaker.record(call.provider_permit, CallOutcome::kUnknown, now);
+    }
+    call.provider = provider;
+    call.provider_permit = provider->breaker.try_acquire(now).value_or(resilience::Permit{});
+  }
+  if (provider->breaker.record(call.provider_permit, CallOutcome::kFailure, now)) {
+    provider->last_failure = clip(error.describe());
+  }
+}
+
+// The deadline of a call has come. Where a worker executes it, that is too slow, or hangs.
+void Dispatcher::note_timeout(Call& call, TimePoint now) {
+  if (call.request_id == 0 || call.kind != CallKind::kExecute) return;
+  constexpr std::string_view kWhat = "a call's deadline passed while a worker executed it";
+  note_pool_failure(call, kWhat, now);
+  if (call.provider == nullptr) return;
+  if (call.provider->breaker.record(call.provider_permit, CallOutcome::kFailure, now)) {
+    call.provider->last_failure = kWhat;
+  }
+}
+
+// true: it counted.
+bool Dispatcher::note_pool_failure(Call& call, std::string_view what, TimePoint now) {
+  resilience::NamedBreaker& pool = breakers_.pool();
+  if (!pool.breaker.record(call.permit, CallOutcome::kFailure, now)) return false;
+  pool.last_failure = clip(std::string(what));
+  return true;
+}
+
+bool Dispatcher::counts_as_failure(const WorkerSlot& lost) const noexcept {
+  if (lost.is_retired || stopping_) return false;
+  return !breakers_.pool().breaker.is_closed() || lost.ready_since >= counted_death_;
+}
+
+void Dispatcher::return_permits(Call& call, TimePoint now) noexcept {
+  if (call.permit.generation != 0) {
+    breakers_.pool().breaker.record(call.permit, CallOutcome::kUnknown, now);
+  }
+  if (call.provider_permit.generation != 0) {
+    call.provider->breaker.record(call.provider_permit, CallOutcome::kUnknown, now);
+  }
+}
+
+}  // namespace dspool::dispatch
