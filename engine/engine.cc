@@ -338,6 +338,10 @@ Result<SessionInfo> Engine::create_session(std::string_view id, const SessionOpt
 
 Result<void> Engine::touch_session(std::string_view id) { return parts_->front.touch_session(id); }
 
+Result<void> Engine::release_session(std::string_view id) {
+  return parts_->front.release_session(id);
+}
+
 Result<std::vector<std::string>> Engine::list_sessions(std::string_view after, std::size_t limit,
                                                        std::string_view prefix) const {
   return parts_->front.list_sessions(after, limit, prefix);

@@ -118,6 +118,14 @@ class Dispatcher {
   void worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now);
   // Why the last worker that could not start did not.
   void start_failed(std::string_view last_words) { last_words_ = last_words; }
+  // Workers are not replaced as they die any more, for this reason; nothing: they are again. While
+  // none is there, calls that need one end with it.
+  void set_no_starts(std::optional<Error> why, TimePoint now);
+
+  // ---- quarantine (dispatcher_isolation.cc) ----
+  // Lets workers have the session again, and repeats of quarantined calls run. false: it was ended
+  // in the meantime.
+  bool release_from_quarantine(session::Session& session, TimePoint now);
 
   // ---- orders of the fleet (dispatcher_fleet.cc) ----
   // Makes room for workers in the first `count` places. REQUIRES: they have names.
@@ -231,6 +239,20 @@ class Dispatcher {
   [[nodiscard]] bool is_warm(const session::Session& session, std::uint32_t worker) const noexcept;
   void set_warm(session::Session& session, session::WarmAt warm) noexcept;
 
+  // -- who is alone on a worker, and what a death says of whom (dispatcher_isolation.cc) --
+  [[nodiscard]] static bool must_be_alone(const session::Session& session) noexcept;
+  void wait_alone(session::Session& session, TimePoint now);
+  void seat_alone(TimePoint now);
+  void serve_kept(WorkerSlot& worker, TimePoint now);
+  void stop_keeping(WorkerSlot& worker);
+  void stop_waiting(session::Session& session);
+  [[nodiscard]] WorkerSlot* pick_for_alone() const noexcept;
+  [[nodiscard]] std::optional<Error> blame(const Attempt& attempt, std::string_view how);
+  void acquit(session::Session& session) noexcept;
+  [[nodiscard]] bool refuse_quarantined(session::Session& session, Call& call, TimePoint now);
+  [[nodiscard]] bool nobody_serves() const noexcept;
+  void refuse_waiting(TimePoint now);
+
   // -- moves (dispatcher_moves.cc) --
   [[nodiscard]] bool move(session::Session& session, Call& call, TimePoint now);
   void moved(session::Session& session, Call& call, const session::WarmAt& warm, TimePoint now);
@@ -336,6 +358,8 @@ class Dispatcher {
   std::uint32_t in_flight_ = 0;
   std::uint32_t lm_version_ = 0;
   std::uint32_t ready_ = 0;  // workers
+  std::uint32_t kept_ = 0;   // of these, kept for a session that is to be alone
+  std::unique_ptr<Error> no_starts_;  // null: workers are replaced as they die
   std::uint32_t pool_size_;
   std::int64_t service_ns_ = -1;    // EWMA; below 0: nothing learned
   std::int64_t hydration_ns_ = -1;  // likewise, of what a session that is not warm costs

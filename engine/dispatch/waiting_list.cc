@@ -36,6 +36,17 @@ void WaitingList::expect(session::Session& session, std::uint32_t worker) noexce
   ++expecting_count_;
 }
 
+void WaitingList::expect_first(session::Session& session, std::uint32_t worker) noexcept {
+  session.expects = worker;
+  expecting_[worker].push_front(session);
+  ++expecting_count_;
+}
+
+void WaitingList::wait_alone(session::Session& session) noexcept {
+  session.expects = session::kAnyAlone;
+  alone_.push_back(session);
+}
+
 session::Session* WaitingList::first_expecting(std::uint32_t worker) noexcept {
   Expecting& those = expecting_[worker];
   return those.empty() ? nullptr : &those.front();
@@ -46,9 +57,13 @@ void WaitingList::remove(session::Session& session) noexcept {
     anywhere_.erase(anywhere_.iterator_to(session));
     return;
   }
-  Expecting& those = expecting_[session.expects];
-  those.erase(those.iterator_to(session));
-  --expecting_count_;
+  if (session.expects == session::kAnyAlone) {
+    alone_.erase(alone_.iterator_to(session));
+  } else {
+    Expecting& those = expecting_[session.expects];
+    those.erase(those.iterator_to(session));
+    --expecting_count_;
+  }
   session.expects = session::kNoWorker;
 }
 

@@ -7,6 +7,9 @@
 //
 // Others expect one worker, where they are warm and which is busy: it alone takes them, until they
 // have had enough of it (`Dispatcher::expect`).
+//
+// A few are to have a worker for themselves (dispatcher_isolation.cc): they wait apart until one is
+// kept free for them, and then expect it ahead of all others.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -39,6 +42,15 @@ class WaitingList {
   [[nodiscard]] session::Session* first_expecting(std::uint32_t worker) noexcept;
   [[nodiscard]] std::size_t expecting() const noexcept { return expecting_count_; }
 
+  // The session waits to be alone on a worker, behind the others that do.
+  void wait_alone(session::Session& session) noexcept;
+  // The one that has waited for that for longest; null: none does.
+  [[nodiscard]] session::Session* first_alone() noexcept {
+    return alone_.empty() ? nullptr : &alone_.front();
+  }
+  // The session waits for this worker alone, ahead of the others that do.
+  void expect_first(session::Session& session, std::uint32_t worker) noexcept;
+
   // Takes the session out, wherever it waits.
   void remove(session::Session& session) noexcept;
 
@@ -50,6 +62,7 @@ class WaitingList {
       boost::intrusive::list<session::Session, Hook, boost::intrusive::constant_time_size<false>>;
 
   Anywhere anywhere_;
+  Expecting alone_;
   std::vector<Expecting> expecting_;  // by worker
   std::size_t expecting_count_ = 0;
   std::uint32_t taken_ = 0;

@@ -24,6 +24,7 @@
 #include "engine/session/session_table.h"
 #include "engine/session/stored_answers.h"
 #include "engine/session/stored_id.h"
+#include "engine/session/suspicion.h"
 #include "engine/session/timer_wheel.h"
 
 namespace dspool::session {
@@ -51,6 +52,7 @@ enum class Tier : std::uint8_t {
 
 inline constexpr std::uint8_t kExpiryTimer = 2;
 inline constexpr std::uint32_t kNoWorker = UINT32_MAX;
+inline constexpr std::uint32_t kAnyAlone = UINT32_MAX - 1;  // whichever can be had for it alone
 
 // A worker slot and the epoch in which it got the fields.
 struct WarmAt {
@@ -96,6 +98,7 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   TimePoint visited;                  // Residents looked at it
   std::int64_t log_excess_bytes = 0;  // its log in the durable store, less twice its snapshot
   std::unique_ptr<Error> corruption;  // why it is kCorrupted
+  std::unique_ptr<Suspicion> suspicion;  // null: none
   Timer expiry{kExpiryTimer, this};
   boost::intrusive::list_member_hook<> waiting_hook;
   boost::intrusive::list_member_hook<> resident_hook;

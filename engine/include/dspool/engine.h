@@ -47,6 +47,11 @@ class Engine {
   // an hour its calls end with session / "session_expired", unless it is created by name. All that
   // use a session which the durable store cannot read end with session / "session_corrupted",
   // until it is ended or replaced.
+  //
+  // A call whose worker dies is repeated if its options allow that, alone on a worker. If that dies
+  // too, the call ends with session / "call_quarantined"; and once another call of the session has
+  // come to the same end, all of them do, with session / "session_quarantined": see
+  // `release_session`.
   Result<Answer> execute_in_session(std::string_view id, std::string_view command,
                                     const Value& args, const CallOptions& options = {});
 
@@ -114,6 +119,10 @@ class Engine {
   // Uses the session, so that it lives on. Errors: session / "session_not_found",
   // "session_expired".
   Result<void> touch_session(std::string_view id);
+  // Lets workers have a session again that was quarantined (SessionInfo::quarantined), and repeats of
+  // its calls that were: once what killed workers is mended. Its next call is alone on a worker.
+  // Errors: session / "session_not_found", "session_expired".
+  Result<void> release_session(std::string_view id);
   // Sessions in the order of their ids, those that begin with `prefix` after `after`, at most
   // `limit`.
   [[nodiscard]] Result<std::vector<std::string>> list_sessions(std::string_view after = {},

@@ -53,6 +53,8 @@ struct Stats {
   std::uint64_t late_answers = 0;      // thrown away: their call had ended
   std::uint64_t recalls = 0;           // attempts that were taken back before they began
   std::uint64_t violations = 0;        // channels dropped for what stood in them
+  std::uint64_t quarantined_calls = 0;  // that ended a worker while they were alone there
+  std::uint64_t quarantined_sessions = 0;  // that no worker was given any more
   std::uint64_t expired_sessions = 0;
   std::uint64_t evicted_sessions = 0;  // whose fields left shared memory for the durable store
   std::uint64_t loaded_sessions = 0;   // whose fields came back from it
