@@ -15,8 +15,6 @@ struct OldKey {
 
 constexpr std::string_view kNoBreaker =
     "configured the old pool's circuit breaker, which this version does not have: remove it";
-constexpr std::string_view kNoAlerts =
-    "configured the old pool's alerts, which this version does not have: remove it";
 
 // Keys of the old pool that are not keys any more, in whichever table they stood.
 constexpr std::array<OldKey, 9> kOldKeys = {{
@@ -27,8 +25,8 @@ constexpr std::array<OldKey, 9> kOldKeys = {{
     {"max_overflow", "is now overflow"},
     {"failure_threshold", kNoBreaker},
     {"success_threshold", kNoBreaker},
-    {"error_rate_threshold", kNoAlerts},
-    {"alert_destinations", kNoAlerts},
+    {"error_rate_threshold", "is now health.error_rate_threshold"},
+    {"alert_destinations", "is now health.alert_destinations"},
 }};
 
 std::string_view first_part(std::string_view key) { return key.substr(0, key.find('.')); }

@@ -57,7 +57,6 @@ Error worker_lost(std::string_view worker, std::string_view how);
 Error call_quarantined(std::string_view worker, std::string_view how);
 Error key_quarantined(std::string_view key);
 Error session_quarantined(std::string_view id);
-Error restarts_exhausted(std::uint32_t deaths, Milliseconds window, const Error& last);
 Error channel_violation(std::string_view worker, std::string_view what);
 
 }  // namespace dspool::dispatch::errors

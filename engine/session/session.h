@@ -52,7 +52,7 @@ enum class Tier : std::uint8_t {
 
 inline constexpr std::uint8_t kExpiryTimer = 2;
 inline constexpr std::uint32_t kNoWorker = UINT32_MAX;
-inline constexpr std::uint32_t kAnyAlone = UINT32_MAX - 1;  // whichever can be had for it alone
+inline constexpr std::uint32_t kAnyAlone = UINT32_MAX - 2;  // whichever can be had for it alone
 
 // A worker slot and the epoch in which it got the fields.
 struct WarmAt {
@@ -94,10 +94,10 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire
   std::chrono::system_clock::time_point created;
-  TimePoint used;                     // a call arrived, or was answered
-  TimePoint visited;                  // Residents looked at it
-  std::int64_t log_excess_bytes = 0;  // its log in the durable store, less twice its snapshot
-  std::unique_ptr<Error> corruption;  // why it is kCorrupted
+  TimePoint used;                        // a call arrived, or was answered
+  TimePoint visited;                     // Residents looked at it
+  std::int64_t log_excess_bytes = 0;     // its log in the durable store, less twice its snapshot
+  std::unique_ptr<Error> corruption;     // why it is kCorrupted
   std::unique_ptr<Suspicion> suspicion;  // null: none
   Timer expiry{kExpiryTimer, this};
   boost::intrusive::list_member_hook<> waiting_hook;

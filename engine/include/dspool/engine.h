@@ -2,7 +2,7 @@
 //
 // Thread-safe: every function may be called from any thread. In a completion on the reactor nothing
 // may wait for the reactor: blocking calls return system_error / "would_deadlock" there,
-// `wait_until_ready` what is so now, and `health_check` what is known without asking the workers.
+// `wait_until_ready` what is so now, and `probe_now` what is known without asking the workers.
 //
 // Order: commands of one session execute one at a time, in the order of arrival. Sessions do not
 // wait for each other.
@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dspool/alert.h"
 #include "dspool/call.h"
 #include "dspool/config.h"
 #include "dspool/error.h"
@@ -71,13 +72,29 @@ class Engine {
   // every attempt sent after it returns. Errors: initialization / "invalid_language_model".
   Result<void> set_lm(const LanguageModel& model);
 
-  // Asks every worker for a sign of life, up to `patience`.
-  [[nodiscard]] Health health_check(std::chrono::milliseconds patience = std::chrono::seconds(1));
+  // ---- health ----
+  // Workers are asked for a sign of life every health.probe_interval, beside their work; one that
+  // has nothing to do and gives none for 5 s is silent, and after 10 s it is replaced.
+  // As it is now, as far as is known without asking: always at once.
+  [[nodiscard]] Health health() const;
+  // Asks every worker, and waits for those that have nothing else to do, up to `patience`; one that
+  // has not answered by then is silent.
+  [[nodiscard]] Health probe_now(std::chrono::milliseconds patience = std::chrono::seconds(1));
+  // The same, as the old pool called it.
+  [[nodiscard]] Health health_check(std::chrono::milliseconds patience = std::chrono::seconds(1)) {
+    return probe_now(patience);
+  }
+  // Tells `observer` of every change of the status, and of every alert (where
+  // health.alert_destinations has "observers"), as `observe_migrations` tells of moves.
+  [[nodiscard]] Subscription observe_health(HealthObserver observer);
+  [[nodiscard]] Subscription observe_alerts(AlertObserver observer);
+
+  // Waits until as many workers are ready as the pool is to have; false after `patience`. A worker
+  // is ready when its loop has answered a probe, not when it says so.
+  bool wait_until_ready(std::chrono::milliseconds patience);
+
   [[nodiscard]] Stats stats() const;
   [[nodiscard]] History history() const;
-
-  // Waits until as many workers are ready as the pool is to have; false after `patience`.
-  bool wait_until_ready(std::chrono::milliseconds patience);
 
   // ---- the fleet ----
   // Workers come and go while calls run: what a worker runs is finished, sessions that are warm on
@@ -119,8 +136,8 @@ class Engine {
   // Uses the session, so that it lives on. Errors: session / "session_not_found",
   // "session_expired".
   Result<void> touch_session(std::string_view id);
-  // Lets workers have a session again that was quarantined (SessionInfo::quarantined), and repeats of
-  // its calls that were: once what killed workers is mended. Its next call is alone on a worker.
+  // Lets workers have a session again that was quarantined (SessionInfo::quarantined), and repeats
+  // of its calls that were: once what killed workers is mended. Its next call is alone on a worker.
   // Errors: session / "session_not_found", "session_expired".
   Result<void> release_session(std::string_view id);
   // Sessions in the order of their ids, those that begin with `prefix` after `after`, at most

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "dspool/alert.h"
 #include "dspool/history.h"
 #include "dspool/migration.h"
 #include "dspool/session.h"
@@ -24,6 +25,11 @@ TEST(StatusNamesTest, AreLowerCaseWords) {
   EXPECT_EQ(to_string(WorkerStatus::kSilent), "silent");
   EXPECT_EQ(to_string(WorkerStatus::kDraining), "draining");
   EXPECT_EQ(to_string(WorkerStatus::kDead), "dead");
+}
+
+TEST(AlertKindTest, KindsHaveNames) {
+  EXPECT_EQ(to_string(AlertKind::kErrorRate), "error_rate");
+  EXPECT_EQ(to_string(AlertKind::kRestartsExhausted), "restarts_exhausted");
 }
 
 TEST(MigrationReasonTest, ReasonsHaveNames) {
