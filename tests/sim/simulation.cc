@@ -186,7 +186,10 @@ void Simulation::arrive_somebody() {
     call->creates_session = false;
     call->all_keys = true;
   }
-  call->command = chance() < 0.7 ? "increment" : chance() < 0.9 ? "read" : "fail";
+  call->command = chance() < options_.poison ? "kill"
+                  : chance() < 0.7           ? "increment"
+                  : chance() < 0.9           ? "read"
+                                             : "fail";
   call->args = &call->owned_args;
   call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
   call->max_retries = chance() < 0.5 ? 3 : 0;
@@ -295,9 +298,12 @@ void Simulation::die(std::uint32_t worker) {
   if (unfinished_ != 0) {
     after(some_time(kMeanBetweenDeaths * options_.workers), [this, worker] { die(worker); });
   }
-  if (w.epoch == 0) return;
+  if (w.epoch != 0) perish(worker);
+}
+
+void Simulation::perish(std::uint32_t worker) {
   ++counts_.deaths;
-  w = Worker{};
+  workers_[worker] = Worker{};
   if (chance() < 0.5) dispatcher_.hung_up(worker, now_);
   dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed by SIGKILL", now_);
   after(some_time(milliseconds(20)), [this, worker] { make_ready(worker); });
@@ -331,6 +337,9 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     return Sent::kSent;
   }
   const bool idle = w.ring.empty() && w.running == 0;
+  if (!idle && dispatcher_.worker(worker).kept_for != nullptr) {
+    problems_.push_back(fmt::format("{} is kept for one session, and not alone", names_[worker]));
+  }
   if (w.ring.size() >= kRingRoom || (!idle && chance() < 0.01)) {
     ++counts_.full;
     return Sent::kFull;
@@ -397,6 +406,10 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
     ++counts_.need_state;
   } else {
     executed_.insert(received.request_id);
+    if (received.command == "kill") {
+      killers_.insert(received.request_id);
+      return perish(worker);
+    }
     if (!has) {
       cached = {
           .version = received.version, .state_id = received.state_id, .value = received.value};
@@ -450,6 +463,25 @@ void Simulation::check_recalls(std::vector<std::string>& wrong) const {
   }
 }
 
+// A call ends two workers at most, and a session none that is quarantined.
+void Simulation::check_quarantine(std::vector<std::string>& wrong) const {
+  std::map<std::uint64_t, int> kills;
+  std::set<std::string> quarantined;
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind == EventKind::kSessionEnded) quarantined.erase(event.session);
+    if (event.kind == EventKind::kCallEnded && event.detail == "session_quarantined") {
+      quarantined.insert(event.session);
+    }
+    if (event.kind != EventKind::kAttemptSent) continue;
+    if (quarantined.contains(event.session)) {
+      wrong.push_back(fmt::format("{} was sent to {} in quarantine", event.session, event.worker));
+    }
+    if (killers_.contains(event.request) && ++kills[event.call] > 2) {
+      wrong.push_back(fmt::format("call {} has ended a third worker", event.call));
+    }
+  }
+}
+
 // A session expires only when nothing has happened to it for its ttl. One that the durable store
 // has ends later than it has expired: when it is gone from there.
 Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
@@ -491,7 +523,11 @@ std::vector<std::string> Simulation::verdict() {
   counts_.stolen = metrics_.steals.value();
   counts_.shed = metrics_.refused_for(telemetry::Refusal::kOverloaded).value();
   counts_.recalled = metrics_.recalls.value();
+  counts_.killed = killers_.size();
+  counts_.quarantined_calls = metrics_.calls_quarantined.value();
+  counts_.quarantined_sessions = metrics_.sessions_quarantined.value();
   check_recalls(wrong);
+  check_quarantine(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

@@ -44,6 +44,7 @@ struct Options {
   std::uint32_t rush = 1;  // calls come so many times as often
   double zipf = 0.6;       // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
+  double poison = 0;     // this part of the commands ends the worker that runs it
   bool durable = false;  // there is a durable store, and half of the sessions are `local`
 };
 
@@ -62,7 +63,8 @@ class Simulation final : private dispatch::Transport,
   struct Counts {
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
-                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0;
+                  read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0,
+                  killed = 0, quarantined_calls = 0, quarantined_sessions = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -119,6 +121,7 @@ class Simulation final : private dispatch::Transport,
   [[nodiscard]] nanoseconds some_time(nanoseconds mean);
   void make_ready(std::uint32_t worker);
   void die(std::uint32_t worker);
+  void perish(std::uint32_t worker);
   void begin_next(std::uint32_t worker);
   void skip(std::uint32_t worker, const Received& received, dispatch::OutcomeStatus status);
   void finish(std::uint32_t worker, std::uint64_t epoch, const Received& received);
@@ -133,6 +136,7 @@ class Simulation final : private dispatch::Transport,
   void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
   [[nodiscard]] bool all_are_idle() const;
   void check_recalls(std::vector<std::string>& wrong) const;
+  void check_quarantine(std::vector<std::string>& wrong) const;
   [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
   [[nodiscard]] std::vector<std::string> verdict();
 
@@ -158,6 +162,7 @@ class Simulation final : private dispatch::Transport,
   // For each session, when it was found to have expired while the durable store still had it.
   std::map<std::string, std::deque<TimePoint>> expiring_;
   std::set<std::uint64_t> executed_;  // attempts
+  std::set<std::uint64_t> killers_;   // of these, such that ended their worker
   std::vector<std::string> problems_;
   Counts counts_;
 };
