@@ -1,7 +1,7 @@
 // Calls and their sessions: admission, queues, time. Where a session runs is decided in
 // dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, what is taken back
-// in dispatcher_recall.cc, who is alone on a worker in dispatcher_isolation.cc, what needs no worker in dispatcher_turns.cc, how sessions end in
-// dispatcher_ends.cc.
+// in dispatcher_recall.cc, who is alone on a worker in dispatcher_isolation.cc, what needs no
+// worker in dispatcher_turns.cc, how sessions end in dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>

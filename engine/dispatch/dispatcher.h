@@ -357,8 +357,8 @@ class Dispatcher {
   std::uint32_t waiting_calls_ = 0;  // admitted, not in flight
   std::uint32_t in_flight_ = 0;
   std::uint32_t lm_version_ = 0;
-  std::uint32_t ready_ = 0;  // workers
-  std::uint32_t kept_ = 0;   // of these, kept for a session that is to be alone
+  std::uint32_t ready_ = 0;           // workers
+  std::uint32_t kept_ = 0;            // of these, kept for a session that is to be alone
   std::unique_ptr<Error> no_starts_;  // null: workers are replaced as they die
   std::uint32_t pool_size_;
   std::int64_t service_ns_ = -1;    // EWMA; below 0: nothing learned

@@ -1,12 +1,14 @@
 // Who has killed a worker, and what comes of it.
 //
-//   a death         Whoever the worker had begun to run is in doubt: the call, if it is repeated, and
+//   a death         Whoever the worker had begun to run is in doubt: the call, if it is repeated,
+//   and
 //                   all calls of its session run alone on a worker, until one has come back.
 //   a death alone   It was that call: it ends (`call_quarantined`), whatever `max_retries` allows,
 //                   and so does whoever repeats its idempotency key.
 //   again           Another operation of the session died alone too, or the same kMostDeathsAlone
-//                   times, and none came back between them. So it is the state that kills: no worker
-//                   is given it any more (`session_quarantined`), until somebody releases it.
+//                   times, and none came back between them. So it is the state that kills: no
+//                   worker is given it any more (`session_quarantined`), until somebody releases
+//                   it.
 //
 // What lay in the ring and had not begun is in no doubt. Nor is anybody if the worker was killed on
 // purpose: because it was to end, or for another call that it was stuck in.

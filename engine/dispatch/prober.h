@@ -3,6 +3,7 @@
 //
 // A worker that has not answered a ping yet gets no other.
 // Threads: any.
+// Lock order: mutex_ -> the gate's.
 #pragma once
 
 #include <atomic>
@@ -55,7 +56,7 @@ class Prober {
   const std::atomic<std::uint32_t>& pool_size_;
   std::atomic<std::uint64_t> pings_{worker::kReadinessPing};
 
-  std::mutex mutex_;          // guards what follows; a leaf
+  std::mutex mutex_;          // guards what follows
   std::vector<Asked> asked_;  // by worker
 };
 

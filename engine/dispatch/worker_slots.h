@@ -60,7 +60,7 @@ class WorkerSlot {
   std::chrono::nanoseconds busy{0};  // that its commands ran for, in this epoch
   TimePoint ready_since{};
   std::uint32_t warm_sessions = 0;  // that have their fields there
-  bool is_retired = false;         // what ends here does so as asked, and what starts is not wanted
+  bool is_retired = false;  // what ends here does so as asked, and what starts is not wanted
   // It takes nothing but this session, which is to be alone here, until that has had its attempt.
   const session::Session* kept_for = nullptr;
   bool is_excused = false;         // its last death is what it ran's fault

@@ -63,17 +63,18 @@ Error died_before_it_served(std::string_view who, const std::string& how,
 
 Error restarts_exhausted(std::uint32_t deaths, std::chrono::milliseconds window,
                          const Error& last) {
-  return {.category = ErrorCategory::kInitialization,
-          .code = "restarts_exhausted",
-          .message = fmt::format("{} workers have ended within {} ms before they had completed a "
-                                 "request, so that one is tried each {} ms only: {}. Mend that; "
-                                 "resize has it tried at once",
-                                 deaths, window.count(), window.count(), last.message),
-          .retryable = true,
-          .retry_after = window,
-          .worker = last.worker,
-          .exception_type = last.exception_type,
-          .traceback = last.traceback};
+  return {
+      .category = ErrorCategory::kInitialization,
+      .code = "restarts_exhausted",
+      .message = fmt::format("workers have ended {} times within {} ms before they had completed a "
+                             "request, so that one is tried each {} ms only: {}. Mend that; "
+                             "resize has it tried at once",
+                             deaths, window.count(), window.count(), last.message),
+      .retryable = true,
+      .retry_after = window,
+      .worker = last.worker,
+      .exception_type = last.exception_type,
+      .traceback = last.traceback};
 }
 
 Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience) {

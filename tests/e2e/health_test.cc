@@ -148,6 +148,7 @@ class HealthTest : public testing::Test {
   }
 
   test::TemporaryDirectory directory_;
+  test::CapturedLog log_;
   Told<HealthChange> changes_;
   Told<Alert> told_;
   std::unique_ptr<Engine> engine_;
@@ -237,9 +238,8 @@ TEST_F(HealthTest, AWorkerIsReadyWhenItsLoopAnswers) {
 }
 
 TEST_F(HealthTest, WorkersThatDieAsTheyStartEndCallsWithTheirLastWordsUntilTheyAreMended) {
-  test::CapturedLog log;
-  ASSERT_NO_FATAL_FAILURE(start(2, [&](Config& config) {
-    log.capture(config, LogLevel::kError);
+  ASSERT_NO_FATAL_FAILURE(start(2, [this](Config& config) {
+    log_.capture(config, LogLevel::kError);
     config.worker.max_restarts = 2;
     config.worker.restart_window = std::chrono::minutes(10);
   }));
@@ -257,7 +257,7 @@ TEST_F(HealthTest, WorkersThatDieAsTheyStartEndCallsWithTheirLastWordsUntilTheyA
   ASSERT_TRUE(wait_for_alert(true));
   EXPECT_EQ(told_.events().back().kind, AlertKind::kRestartsExhausted);
   EXPECT_THAT(told_.events().back().message, HasSubstr("the licence has run out"));
-  EXPECT_TRUE(log.wait_for("alert: restarts_exhausted is raised", kPatience)) << log.text();
+  EXPECT_TRUE(log_.wait_for("alert: restarts_exhausted is raised", kPatience)) << log_.text();
   const Health health = engine_->health();
   EXPECT_EQ(health.status, HealthStatus::kUnhealthy);
   EXPECT_THAT(health.reasons, Contains(HasSubstr("the licence has run out")));
@@ -290,9 +290,8 @@ TEST_F(HealthTest, WorkersThatAreMendedAreStartedAgainWithoutAnybody) {
 }
 
 TEST_F(HealthTest, TooManyErrorsAreToldOnceAndSoIsTheirEnd) {
-  test::CapturedLog log;
-  ASSERT_NO_FATAL_FAILURE(start(1, [&](Config& config) {
-    log.capture(config, LogLevel::kInfo);
+  ASSERT_NO_FATAL_FAILURE(start(1, [this](Config& config) {
+    log_.capture(config, LogLevel::kInfo);
     config.health.error_rate_threshold = 0.5;
     config.health.error_rate_window = std::chrono::minutes(10);
     config.health.error_rate_min_calls = 10;
@@ -300,7 +299,7 @@ TEST_F(HealthTest, TooManyErrorsAreToldOnceAndSoIsTheirEnd) {
   for (int i = 0; i < 20; ++i) ASSERT_EQ(test::code_of(call("fail")), "exception");
   ASSERT_TRUE(wait_for_alert(true));
   EXPECT_EQ(told_.events().back().kind, AlertKind::kErrorRate);
-  EXPECT_TRUE(log.wait_for("alert: error_rate is raised", kPatience)) << log.text();
+  EXPECT_TRUE(log_.wait_for("alert: error_rate is raised", kPatience)) << log_.text();
   ASSERT_TRUE(wait_for_status(HealthStatus::kDegraded));
   const Health health = engine_->health();
   EXPECT_EQ(health.status, HealthStatus::kDegraded);
@@ -330,14 +329,13 @@ TEST_F(HealthTest, WhatCallersAskForInVainIsNoError) {
 }
 
 TEST_F(HealthTest, AlertsGoWhereTheyAreSent) {
-  test::CapturedLog log;
-  ASSERT_NO_FATAL_FAILURE(start(1, [&](Config& config) {
-    log.capture(config, LogLevel::kInfo);
+  ASSERT_NO_FATAL_FAILURE(start(1, [this](Config& config) {
+    log_.capture(config, LogLevel::kInfo);
     config.health.error_rate_min_calls = 5;
     config.health.alert_destinations = {"log"};
   }));
   for (int i = 0; i < 10; ++i) ASSERT_EQ(test::code_of(call("fail")), "exception");
-  EXPECT_TRUE(log.wait_for("alert: error_rate is raised", kPatience)) << log.text();
+  EXPECT_TRUE(log_.wait_for("alert: error_rate is raised", kPatience)) << log_.text();
   EXPECT_THAT(told_.events(), IsEmpty());
 }
 

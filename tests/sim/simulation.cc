@@ -289,7 +289,7 @@ void Simulation::hand_off_due() {
 // ---- workers ----
 
 void Simulation::make_ready(std::uint32_t worker) {
-  workers_[worker].epoch = ++epochs_;
+  workers_[worker] = {.epoch = ++epochs_};
   dispatcher_.worker_ready(worker, epochs_, now_);
 }
 
@@ -303,7 +303,8 @@ void Simulation::die(std::uint32_t worker) {
 
 void Simulation::perish(std::uint32_t worker) {
   ++counts_.deaths;
-  workers_[worker] = Worker{};
+  // What it has begun is known until another is there in its place.
+  workers_[worker] = {.claimed = workers_[worker].claimed};
   if (chance() < 0.5) dispatcher_.hung_up(worker, now_);
   dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, "killed by SIGKILL", now_);
   after(some_time(milliseconds(20)), [this, worker] { make_ready(worker); });
@@ -337,8 +338,9 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     return Sent::kSent;
   }
   const bool idle = w.ring.empty() && w.running == 0;
-  if (!idle && dispatcher_.worker(worker).kept_for != nullptr) {
-    problems_.push_back(fmt::format("{} is kept for one session, and not alone", names_[worker]));
+  const session::Session* const alone = dispatcher_.worker(worker).kept_for;
+  if (!idle && !request.session.empty() && alone != nullptr && alone->id() == request.session) {
+    problems_.push_back(fmt::format("{} is to be alone, and is not", request.session));
   }
   if (w.ring.size() >= kRingRoom || (!idle && chance() < 0.01)) {
     ++counts_.full;
@@ -407,7 +409,9 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
   } else {
     executed_.insert(received.request_id);
     if (received.command == "kill") {
-      killers_.insert(received.request_id);
+      // Who ends a worker that is being given up is taken for its victim.
+      const bool is_stuck = dispatcher_.worker(worker).stuck_since != TimePoint{};
+      if (!is_stuck) killers_.insert(received.request_id);
       return perish(worker);
     }
     if (!has) {
@@ -465,7 +469,7 @@ void Simulation::check_recalls(std::vector<std::string>& wrong) const {
 
 // A call ends two workers at most, and a session none that is quarantined.
 void Simulation::check_quarantine(std::vector<std::string>& wrong) const {
-  std::map<std::uint64_t, int> kills;
+  std::map<std::uint64_t, std::set<std::uint64_t>> kills;  // of each call; some are sent twice
   std::set<std::string> quarantined;
   for (const dspool::Event& event : history_.snapshot().events) {
     if (event.kind == EventKind::kSessionEnded) quarantined.erase(event.session);
@@ -476,7 +480,9 @@ void Simulation::check_quarantine(std::vector<std::string>& wrong) const {
     if (quarantined.contains(event.session)) {
       wrong.push_back(fmt::format("{} was sent to {} in quarantine", event.session, event.worker));
     }
-    if (killers_.contains(event.request) && ++kills[event.call] > 2) {
+    if (!killers_.contains(event.request)) continue;
+    kills[event.call].insert(event.request);
+    if (kills[event.call].size() > 2) {
       wrong.push_back(fmt::format("call {} has ended a third worker", event.call));
     }
   }

@@ -89,12 +89,12 @@ class Simulation final : private dispatch::Transport,
   };
   struct Worker {
     std::uint64_t epoch = 0;  // 0: dead
-    std::deque<Received> ring;
+    std::deque<Received> ring{};
     std::uint64_t received = 0;
     std::uint64_t claimed = 0;   // of these
     std::uint64_t recalled = 0;  // these are skipped if they were not claimed before
     std::uint32_t running = 0;
-    std::map<std::string, Cached> cache;
+    std::map<std::string, Cached> cache{};
   };
   struct Event {
     TimePoint at;
