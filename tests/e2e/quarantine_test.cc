@@ -52,6 +52,8 @@ class Neighbours {
         std::int64_t expected = 0;
         while (!done_.load()) {
           const auto answer = engine.execute_in_session(id, "add", {}, kConsents);
+          // On a busy machine it takes so long to start workers that somebody is sent away.
+          if (test::code_of(answer) == "overloaded") continue;
           ASSERT_TRUE(answer) << answer.error().describe();
           ASSERT_EQ(answer->value.as_int64(), ++expected);
         }
