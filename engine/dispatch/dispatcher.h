@@ -10,11 +10,14 @@
 //   I2  only the head of a session's queue waits for a slot, so one busy session holds up nobody.
 //   I3  a call ends exactly once: `CallListener::ended` is told in the step that ends it.
 //   I4  a session stands in the waiting list exactly while its phase is kWaiting. One that expects
-//       a worker does so only while that has attempts in flight.
+//       a worker does so only while that has attempts in flight, or is kept for it.
 //   I5  a session has at most one errand on the durable store under way, or waits for memory to
 //       go on with one: its phase is kArchived exactly then, and nothing else changes its record.
 //   I6  the record of a session in phase kRead is a caller's to read outside of all steps: nobody
 //       changes it, and nobody runs in the session.
+//   I7  a worker that is kept for a session is given nothing but that, from when it has nothing
+//   else
+//       to do until that session's attempt is over.
 #pragma once
 
 #include <algorithm>

@@ -87,9 +87,10 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   bool stored : 1 = false;    // the durable store has it, at its last version
   bool parked : 1 = false;    // the durable store has what its state was once
   Record record;
-  CallQueue queue;                    // its front is the call that waits or runs
-  WarmAt warm;                        // Dispatcher::set_warm
-  std::uint32_t expects = kNoWorker;  // kWaiting: the worker that alone may take it
+  CallQueue queue;  // its front is the call that waits or runs
+  WarmAt warm;      // Dispatcher::set_warm
+  // kWaiting: the worker that alone may take it, or kAnyAlone.
+  std::uint32_t expects = kNoWorker;
   std::uint64_t operations = 0;
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire

@@ -16,8 +16,8 @@ struct Suspicion {
 
   bool in_doubt = false;     // since a worker died that had begun a call of it: its calls run alone
   bool quarantined = false;  // no worker is given it
-  // Since it was used without a death: how often a call of it, alone, has ended its worker, and what
-  // the last of those asked for.
+  // Since it was used without a death: how often a call of it, alone, has ended its worker, and
+  // what the last of those asked for.
   std::uint32_t deaths_alone = 0;
   Fingerprint last_asked;
   std::deque<std::string> keys{};  // idempotency keys of quarantined calls, the newest kMostKeys

@@ -17,7 +17,8 @@ struct CallOptions {
   // From now to the call's end, queueing and retries included; Config::operation_timeout if unset.
   // At most a week: what is longer is a week.
   std::optional<std::chrono::milliseconds> timeout{};
-  // How often the call may be repeated after an attempt that did not commit.
+  // How often the call may be repeated after an attempt that did not commit. After a death of its
+  // worker it runs alone on one, and not again if that dies, too.
   std::uint32_t max_retries = 0;
   // A session that does not exist yet is created; otherwise: session / "session_not_found".
   bool create_session = true;

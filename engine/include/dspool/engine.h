@@ -104,8 +104,10 @@ class Engine {
   // "would_deadlock"; those that name a worker also with resource_error / "unknown_worker" or
   // "worker_not_ready".
 
-  // Makes the pool one of `workers`, overflow and spares not counted. Errors: resource_error /
-  // "invalid_pool_size" beyond 1 to Config::kMostWorkers; initialization / "channel_no_memory".
+  // Makes the pool one of `workers`, overflow and spares not counted. Where workers have died too
+  // often to be replaced at once ("restarts_exhausted"), it has all of them tried at once, too.
+  // Errors: resource_error / "invalid_pool_size" beyond 1 to Config::kMostWorkers; initialization /
+  // "channel_no_memory".
   Result<void> resize(std::uint32_t workers,
                       std::chrono::milliseconds patience = std::chrono::seconds(60));
   // Takes the worker out of the pool, which is smaller by it from then on. Errors also:

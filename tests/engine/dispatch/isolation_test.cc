@@ -20,8 +20,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr std::uint32_t kOnly = 0;
-constexpr std::uint32_t kOther = 1;
+constexpr std::uint32_t kLone = 0;
+constexpr std::uint32_t kSecond = 1;
 
 // One worker that has answered so quickly that its ring may hold several requests, unless a test
 // starts others.
@@ -31,7 +31,7 @@ class IsolationTest : public testing::Test {
 
   void TearDown() override {  // ends what is still under way
     pool_.dispatcher().stop(pool_.now());
-    for (const std::uint32_t worker : {kOnly, kOther}) {
+    for (const std::uint32_t worker : {kLone, kSecond}) {
       pool_.dispatcher().worker_lost(worker, Loss::kDeath, "killed", pool_.now());
     }
     EXPECT_THAT(test::check_history(pool_.history(), test::HistoryEnd::kQuiescent), IsEmpty());
@@ -53,7 +53,7 @@ class IsolationTest : public testing::Test {
     while (pool_.dispatcher().hand_off(pool_.now())) continue;
   }
   // The worker dies with what it has, of which it had begun all, and another takes its place.
-  void die(std::uint32_t worker = kOnly) {
+  void die(std::uint32_t worker = kLone) {
     pool_.replace(worker);
     hand_off();
   }
@@ -76,17 +76,17 @@ class IsolationTest : public testing::Test {
 TEST_F(IsolationTest, ADeathIsFollowedByAnAttemptAlone) {
   SteppedCall& one = ask("one");
   SteppedCall& two = ask("two");
-  ASSERT_THAT(on(kOnly), SizeIs(2));
+  ASSERT_THAT(on(kLone), SizeIs(2));
   die();
-  EXPECT_THAT(on(kOnly), ElementsAre(one.request_id));
+  EXPECT_THAT(on(kLone), ElementsAre(one.request_id));
   SteppedCall& three = ask("three");
   EXPECT_EQ(three.request_id, 0U) << "nobody joins it";
   pool_.answer(one, 1);
   hand_off();
-  EXPECT_THAT(on(kOnly), ElementsAre(two.request_id)) << "nor those who were there, too";
+  EXPECT_THAT(on(kLone), ElementsAre(two.request_id)) << "nor those who were there, too";
   pool_.answer(two, 1);
   hand_off();
-  EXPECT_THAT(on(kOnly), ElementsAre(three.request_id));
+  EXPECT_THAT(on(kLone), ElementsAre(three.request_id));
   EXPECT_EQ(one.code(), "ok");
   EXPECT_EQ(one.attempts, 2U);
 }
@@ -112,41 +112,41 @@ TEST_F(IsolationTest, WhatHadNotBegunIsInNoDoubt) {
   SteppedCall& killer = ask("one", "kill");
   ask("two");
   ask("three");
-  pool_.let_begin(kOnly, 2);  // "first", and the killer
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
-  pool_.dispatcher().worker_ready(kOther, 7, pool_.now());
+  pool_.let_begin(kLone, 2);  // "first", and the killer
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
+  pool_.dispatcher().worker_ready(kSecond, 7, pool_.now());
   hand_off();
-  EXPECT_THAT(on(kOther), SizeIs(1)) << "the killer is alone";
-  die(kOther);
+  EXPECT_THAT(on(kSecond), SizeIs(1)) << "the killer is alone";
+  die(kSecond);
   EXPECT_EQ(killer.code(), "call_quarantined");
-  EXPECT_THAT(on(kOther), SizeIs(2)) << "the others are together";
+  EXPECT_THAT(on(kSecond), SizeIs(2)) << "the others are together";
 }
 
 TEST_F(IsolationTest, AWorkerThatIsKeptFreeFinishesWhatItHas) {
   SteppedCall& one = ask("one");
-  pool_.dispatcher().worker_ready(kOther, 7, pool_.now());
+  pool_.dispatcher().worker_ready(kSecond, 7, pool_.now());
   for (const char* name : {"a", "b", "c"}) ask(name);
-  ASSERT_GE(on(kOther).size(), 2U);
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
+  ASSERT_GE(on(kSecond).size(), 2U);
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
   hand_off();
   SteppedCall& later = ask("later");
   EXPECT_EQ(later.request_id, 0U);
-  while (!on(kOther).empty() && one.request_id == 0) {
-    ASSERT_TRUE(pool_.tell(on(kOther).front(), OutcomeStatus::kOk));
+  while (!on(kSecond).empty() && one.request_id == 0) {
+    ASSERT_TRUE(pool_.tell(on(kSecond).front(), OutcomeStatus::kOk));
     hand_off();
   }
-  EXPECT_THAT(on(kOther), ElementsAre(one.request_id));
+  EXPECT_THAT(on(kSecond), ElementsAre(one.request_id));
   // So does whoever had been there with it; then come the others.
-  while (!on(kOther).empty() && later.request_id == 0) {
-    ASSERT_THAT(on(kOther), SizeIs(1));
-    ASSERT_TRUE(pool_.tell(on(kOther).front(), OutcomeStatus::kOk));
+  while (!on(kSecond).empty() && later.request_id == 0) {
+    ASSERT_THAT(on(kSecond), SizeIs(1));
+    ASSERT_TRUE(pool_.tell(on(kSecond).front(), OutcomeStatus::kOk));
     hand_off();
   }
   EXPECT_NE(later.request_id, 0U);
 }
 
 TEST_F(IsolationTest, HalfOfTheWorkersGoOnWithOthers) {
-  pool_.dispatcher().worker_ready(kOther, 7, pool_.now());
+  pool_.dispatcher().worker_ready(kSecond, 7, pool_.now());
   SteppedCall& one = ask("one");
   SteppedCall& two = ask("two");
   ASSERT_NE(one.worker, two.worker);
@@ -161,24 +161,24 @@ TEST_F(IsolationTest, HalfOfTheWorkersGoOnWithOthers) {
 
 TEST_F(IsolationTest, AKeptWorkerThatDiesIsNotWaitedFor) {
   SteppedCall& one = ask("one");
-  pool_.dispatcher().worker_ready(kOther, 7, pool_.now());
+  pool_.dispatcher().worker_ready(kSecond, 7, pool_.now());
   const SteppedCall& busy = ask("busy");
-  ASSERT_EQ(busy.worker, kOther);
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
+  ASSERT_EQ(busy.worker, kSecond);
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
   hand_off();
   ASSERT_EQ(one.request_id, 0U) << "worker-1 is kept for it, but busy";
-  pool_.dispatcher().worker_ready(kOnly, 8, pool_.now());
-  pool_.dispatcher().drain(kOther, pool_.now());
+  pool_.dispatcher().worker_ready(kLone, 8, pool_.now());
+  pool_.dispatcher().drain(kSecond, pool_.now());
   hand_off();
   EXPECT_NE(one.request_id, 0U);
-  EXPECT_EQ(one.worker, kOnly);
+  EXPECT_EQ(one.worker, kLone);
 }
 
 TEST_F(IsolationTest, ACallThatIsCancelledWhileAWorkerIsKeptForItLetsItGo) {
   SteppedCall& one = ask("one");
-  pool_.dispatcher().worker_ready(kOther, 7, pool_.now());
+  pool_.dispatcher().worker_ready(kSecond, 7, pool_.now());
   ask("busy");
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
   hand_off();
   SteppedCall& later = ask("later");
   ASSERT_EQ(later.request_id, 0U);
@@ -193,7 +193,7 @@ TEST_F(IsolationTest, AnAttemptAloneThatOutlivesItsCallStaysAlone) {
   pool_.dispatcher().cancel(one, pool_.now());
   SteppedCall& later = ask("later");
   EXPECT_EQ(later.request_id, 0U);
-  ASSERT_TRUE(pool_.tell(on(kOnly).front(), OutcomeStatus::kOk));
+  ASSERT_TRUE(pool_.tell(on(kLone).front(), OutcomeStatus::kOk));
   hand_off();
   EXPECT_NE(later.request_id, 0U);
 }
@@ -201,11 +201,11 @@ TEST_F(IsolationTest, AnAttemptAloneThatOutlivesItsCallStaysAlone) {
 TEST_F(IsolationTest, NobodyIsBlamedForAWorkerThatWasToEnd) {
   SteppedCall& one = ask("one");
   SteppedCall& two = ask("two");
-  pool_.dispatcher().worker_ready(kOther, 7, pool_.now());
-  pool_.dispatcher().withdraw(kOnly, pool_.now());
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
+  pool_.dispatcher().worker_ready(kSecond, 7, pool_.now());
+  pool_.dispatcher().withdraw(kLone, pool_.now());
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
   hand_off();
-  EXPECT_THAT(on(kOther), SizeIs(2));
+  EXPECT_THAT(on(kSecond), SizeIs(2));
   EXPECT_EQ(one.worker, two.worker);
 }
 
@@ -213,12 +213,12 @@ TEST_F(IsolationTest, NobodyIsBlamedForAWorkerThatWasKilledForAnothersSake) {
   SteppedCall& stuck = ask("stuck");
   SteppedCall& one = ask("one");
   SteppedCall& two = ask("two");
-  pool_.let_begin(kOnly, 4);
+  pool_.let_begin(kLone, 4);
   pool_.dispatcher().cancel(stuck, pool_.now());
   pool_.advance(2 * Limits{}.cancel_grace + std::chrono::seconds(11));
-  ASSERT_THAT(pool_.killed(), ElementsAre(kOnly));
+  ASSERT_THAT(pool_.killed(), ElementsAre(kLone));
   die();
-  EXPECT_THAT(on(kOnly), SizeIs(2));
+  EXPECT_THAT(on(kLone), SizeIs(2));
   EXPECT_EQ(one.code(), "under way");
   EXPECT_EQ(two.code(), "under way");
 }
@@ -248,7 +248,7 @@ TEST_F(IsolationTest, ASessionIsQuarantinedWhenTwoOfItsOperationsDieAlone) {
   EXPECT_EQ(third.code(), "session_quarantined");
   EXPECT_EQ(third.attempts, 0U);
   EXPECT_EQ(ask("one").code(), "session_quarantined");
-  EXPECT_THAT(on(kOnly), IsEmpty());
+  EXPECT_THAT(on(kLone), IsEmpty());
   EXPECT_EQ(pool_.metrics().sessions_quarantined.value(), 1U);
   EXPECT_TRUE(pool_.dispatcher().describe(*pool_.session("one"), pool_.now(), {}).quarantined);
   EXPECT_EQ(ask("two").code(), "under way") << "others are served";
@@ -304,7 +304,7 @@ TEST_F(IsolationTest, AReleasedSessionIsServedAloneAtFirst) {
   ASSERT_TRUE(pool_.dispatcher().release_from_quarantine(*pool_.session("one"), pool_.now()));
   SteppedCall& one = ask("one");
   SteppedCall& other = ask("other");
-  EXPECT_THAT(on(kOnly), ElementsAre(one.request_id));
+  EXPECT_THAT(on(kLone), ElementsAre(one.request_id));
   pool_.answer(one, 1);
   hand_off();
   EXPECT_NE(other.request_id, 0U);
@@ -342,12 +342,12 @@ TEST_F(IsolationTest, AnAnonymousCallIsQuarantinedByItself) {
 
 TEST_F(IsolationTest, ADeathThatACallAloneExplainsIsExcused) {
   ask("one", "kill");
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
-  EXPECT_FALSE(pool_.dispatcher().worker(kOnly).is_excused);
-  pool_.dispatcher().worker_ready(kOnly, 7, pool_.now());
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
+  EXPECT_FALSE(pool_.dispatcher().worker(kLone).is_excused);
+  pool_.dispatcher().worker_ready(kLone, 7, pool_.now());
   hand_off();
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
-  EXPECT_TRUE(pool_.dispatcher().worker(kOnly).is_excused);
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
+  EXPECT_TRUE(pool_.dispatcher().worker(kLone).is_excused);
 }
 
 TEST_F(IsolationTest, WithoutWorkersToComeCallsEndAtOnce) {
@@ -357,7 +357,7 @@ TEST_F(IsolationTest, WithoutWorkersToComeCallsEndAtOnce) {
   EXPECT_EQ(running.code(), "under way") << "as long as a worker is there";
   EXPECT_EQ(ask("two").code(), "under way");
   SteppedCall& waiting = ask("one");
-  pool_.dispatcher().worker_lost(kOnly, Loss::kDeath, "killed", pool_.now());
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
   EXPECT_EQ(running.code(), "restarts_exhausted");
   EXPECT_EQ(waiting.code(), "restarts_exhausted");
   EXPECT_EQ(ask("two").code(), "restarts_exhausted");
@@ -365,7 +365,7 @@ TEST_F(IsolationTest, WithoutWorkersToComeCallsEndAtOnce) {
   pool_.dispatcher().set_no_starts({}, pool_.now());
   SteppedCall& next = ask("two");
   EXPECT_EQ(next.code(), "under way");
-  pool_.dispatcher().worker_ready(kOnly, 7, pool_.now());
+  pool_.dispatcher().worker_ready(kLone, 7, pool_.now());
   hand_off();
   EXPECT_NE(next.request_id, 0U);
 }
