@@ -16,9 +16,10 @@
 #include "engine/dispatch/errors.h"
 #include "engine/dispatch/front.h"
 #include "engine/dispatch/gate.h"
+#include "engine/dispatch/health_monitor.h"
 #include "engine/dispatch/language_model.h"
-#include "engine/dispatch/migration_observers.h"
 #include "engine/dispatch/mover.h"
+#include "engine/dispatch/observers.h"
 #include "engine/dispatch/prober.h"
 #include "engine/dispatch/reactor.h"
 #include "engine/dispatch/statistics.h"
@@ -125,7 +126,8 @@ class Engine::Parts final : private worker::LinkListener {
               .history = history,
               .supervisor = supervisor,
               .reactor = reactor_waker,
-              .steward = steward_waker},
+              .steward = steward_waker,
+              .monitor = monitor_waker},
              names, std::random_device{}(), config.completion_executor),
         reactor(gate, reactor_waker, std::chrono::microseconds(config.worker.spin_us)),
         census(durables.store
@@ -136,6 +138,8 @@ class Engine::Parts final : private worker::LinkListener {
         front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get(),
               [this](const LanguageModel& model) { set_lm(model); }),
         prober(gate, reactor_waker, names, pool_size),
+        monitor(config.health,
+                {.prober = prober, .metrics = metrics, .log = log, .wake = monitor_waker}),
         statistics(gate, sessions, segment, metrics, names, pool_size, config.worker.max_in_flight,
                    dispatch::Gate::now()),
         mover(gate, sessions, names, metrics, observers, steward_waker,
@@ -151,7 +155,8 @@ class Engine::Parts final : private worker::LinkListener {
                 names, config.worker.cancel_grace) {}
 
   ~Parts() override {
-    steward.finish();  // first: nobody is started any more, or asked to leave
+    monitor.finish();  // first: that it stops is no illness
+    steward.finish();  // then nobody is started any more, or asked to leave
     observers.finish();
     gate.step(
         [](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) { dispatcher.stop(now); });
@@ -172,6 +177,7 @@ class Engine::Parts final : private worker::LinkListener {
     }
     return supervisor.start(config.pool_size, *this).and_then([this] {
       steward.start();
+      monitor.start();
       return supervisor.wait_first_ready(config.worker.start_timeout);
     });
   }
@@ -205,6 +211,7 @@ class Engine::Parts final : private worker::LinkListener {
   store::MemoryStore store;
   dispatch::Waker reactor_waker;
   dispatch::Waker steward_waker;
+  dispatch::Waker monitor_waker;
   worker::Supervisor supervisor;
   std::unique_ptr<Errands> errands;
   dispatch::Gate gate;
@@ -212,6 +219,7 @@ class Engine::Parts final : private worker::LinkListener {
   std::unique_ptr<dispatch::Census> census;
   dispatch::Front front;
   dispatch::Prober prober;
+  dispatch::HealthMonitor monitor;
   dispatch::Statistics statistics;
   dispatch::MigrationObservers observers;
   dispatch::Mover mover;
@@ -249,6 +257,14 @@ class Engine::Parts final : private worker::LinkListener {
     gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
       for (const auto& session : found) dispatcher.touch(*session, now);
     });
+  }
+  void restarts_exhausted(const Error& why) override { set_no_starts(why); }
+  void restarts_resumed() override { set_no_starts({}); }
+  void set_no_starts(const std::optional<Error>& why) {
+    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint now) {
+      dispatcher.set_no_starts(why, now);
+    });
+    monitor.set_no_starts(why);
   }
   void vacated(std::uint32_t slot) override { steward.vacated(slot); }
   void start_failed(const Error& why) override {
@@ -301,10 +317,24 @@ bool Engine::cancel(CallId call) { return parts_->front.cancel(call); }
 
 Result<void> Engine::set_lm(const LanguageModel& model) { return parts_->front.set_lm(model); }
 
-Health Engine::health_check(std::chrono::milliseconds patience) {
-  Health health = parts_->prober.probe(patience);
+Health Engine::probe_now(std::chrono::milliseconds patience) {
+  Health health = parts_->monitor.probe_now(patience);
   health.stats = parts_->statistics.collect();
   return health;
+}
+
+Health Engine::health() const {
+  Health health = parts_->monitor.health();
+  health.stats = parts_->statistics.collect();
+  return health;
+}
+
+Subscription Engine::observe_health(HealthObserver observer) {
+  return parts_->monitor.observe_health(std::move(observer));
+}
+
+Subscription Engine::observe_alerts(AlertObserver observer) {
+  return parts_->monitor.observe_alerts(std::move(observer));
 }
 
 Stats Engine::stats() const { return parts_->statistics.collect(); }
@@ -364,6 +394,10 @@ Result<SessionInfo> Engine::create_session(std::string_view id, const SessionOpt
 }
 
 Result<void> Engine::touch_session(std::string_view id) { return parts_->front.touch_session(id); }
+
+Result<void> Engine::release_session(std::string_view id) {
+  return parts_->front.release_session(id);
+}
 
 Result<std::vector<std::string>> Engine::list_sessions(std::string_view after, std::size_t limit,
                                                        std::string_view prefix) const {

@@ -30,9 +30,9 @@ using std::chrono::milliseconds;
 using Texts = std::vector<std::string>;
 
 // Where the value of a key is kept.
-using Slot = std::variant<bool*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
-                          PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*, LogLevel*,
-                          Backoff*>;
+using Slot =
+    std::variant<bool*, double*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
+                 PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*, LogLevel*, Backoff*>;
 
 template <auto... kPath>
 Slot slot(Config& config) {
@@ -70,6 +70,12 @@ bool is_worker_memory(const Slot& slot) {
   constexpr std::size_t kLeast = std::size_t{1} << 20;  // with less, it would never be ready
   const std::size_t bytes = *std::get<std::size_t*>(slot);
   return bytes == 0 || bytes >= kLeast;
+}
+
+bool are_destinations(const Slot& slot) {
+  return std::ranges::all_of(*std::get<Texts*>(slot), [](const std::string& word) {
+    return word == "log" || word == "observers";
+  });
 }
 
 bool are_path_entries(const Slot& slot) {
@@ -216,6 +222,8 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"worker.max_age", slot<&Config::worker, &WorkerConfig::max_age>, 0, kMostMs},
     {"worker.max_memory_bytes", slot<&Config::worker, &WorkerConfig::max_memory_bytes>, 0,
      kMostStateMemory, " that is 0, or at least 1048576", is_worker_memory},
+    {"worker.max_restarts", slot<&Config::worker, &WorkerConfig::max_restarts>, 0, 1000},
+    {"worker.restart_window", slot<&Config::worker, &WorkerConfig::restart_window>, 1, kMostMs},
     {"worker.start_timeout", slot<&Config::worker, &WorkerConfig::start_timeout>, 1, kMostMs},
     {"worker.cancel_grace", slot<&Config::worker, &WorkerConfig::cancel_grace>, 1, kMostMs},
     {"worker.pass_environment", slot<&Config::worker, &WorkerConfig::pass_environment>, 0, 0,
@@ -230,6 +238,15 @@ constexpr std::array kKeys = std::to_array<Key>({
      " that is 0, or at least 64", are_enough_files},
     {"worker.cgroups", slot<&Config::worker, &WorkerConfig::cgroups>},
     {"worker.seccomp", slot<&Config::worker, &WorkerConfig::seccomp>},
+    {"health.probe_interval", slot<&Config::health, &HealthConfig::probe_interval>, 0, kMostMs},
+    {"health.error_rate_threshold", slot<&Config::health, &HealthConfig::error_rate_threshold>, 0,
+     1},
+    {"health.error_rate_window", slot<&Config::health, &HealthConfig::error_rate_window>, 1,
+     kMostMs},
+    {"health.error_rate_min_calls", slot<&Config::health, &HealthConfig::error_rate_min_calls>, 1,
+     kMostKept},
+    {"health.alert_destinations", slot<&Config::health, &HealthConfig::alert_destinations>, 0, 0,
+     ", of \"log\" and \"observers\"", are_destinations},
 });
 
 // The words for the enumerators of E, in their order.
@@ -275,6 +292,10 @@ bool read(const toml::node& node, T& value) {
     if (found == kWords<T>.end()) return false;
     value = static_cast<T>(found - kWords<T>.begin());
     return true;
+  } else if constexpr (std::same_as<T, double>) {
+    const auto number = node.is_number() ? node.value<double>() : std::nullopt;
+    if (number) value = *number;
+    return number.has_value();
   } else if constexpr (std::same_as<T, bool> || std::same_as<T, std::string>) {
     const auto exact = node.value_exact<T>();
     if (exact) value = *exact;
@@ -296,6 +317,8 @@ bool is_within_limits(const Key& key, const T& value) {
     return static_cast<std::size_t>(value) < kWords<T>.size();
   } else if constexpr (std::same_as<T, milliseconds>) {
     return value.count() >= key.least && value.count() <= key.most;
+  } else if constexpr (std::same_as<T, double>) {
+    return value >= static_cast<double>(key.least) && value <= static_cast<double>(key.most);
   } else if constexpr (std::unsigned_integral<T> && !std::same_as<T, bool>) {
     return std::cmp_greater_equal(value, key.least) && std::cmp_less_equal(value, key.most);
   } else {
@@ -318,6 +341,8 @@ std::string allowed(const Key& key) {
     text = "a string";
   } else if constexpr (std::same_as<T, Texts>) {
     text = "a list of strings";
+  } else if constexpr (std::same_as<T, double>) {
+    text = "a number from " + range;
   } else if constexpr (std::same_as<T, milliseconds>) {
     text = "an integer, milliseconds, from " + range;
   } else {
@@ -335,6 +360,10 @@ std::string shown(const T& value) {
     return "[" + text + "]";
   } else if constexpr (std::same_as<T, std::string>) {
     return '"' + value + '"';
+  } else if constexpr (std::same_as<T, double>) {
+    std::ostringstream text;
+    text << value;
+    return text.str();
   } else if constexpr (std::same_as<T, milliseconds>) {
     return std::to_string(value.count());
   } else if constexpr (std::is_enum_v<T>) {
@@ -385,7 +414,7 @@ Error invalid_config(std::string message) {
 
 bool is_table(std::string_view name) {
   return name == "worker" || name == "session" || name == "store" || name == "retry" ||
-         name == "circuit_breaker";
+         name == "circuit_breaker" || name == "health";
 }
 
 // What several values must not be together.

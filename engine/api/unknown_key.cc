@@ -13,9 +13,6 @@ struct OldKey {
   std::string_view fate;
 };
 
-constexpr std::string_view kNoAlerts =
-    "configured the old pool's alerts, which this version does not have: remove it";
-
 // Keys of the old pool that are not keys any more, in whichever table they stood.
 constexpr std::array<OldKey, 9> kOldKeys = {{
     {"worker_module", "is gone, every worker is supervised: remove it"},
@@ -25,8 +22,8 @@ constexpr std::array<OldKey, 9> kOldKeys = {{
     {"max_overflow", "is now overflow"},
     {"failure_threshold", "is now circuit_breaker.failure_threshold"},
     {"success_threshold", "is now circuit_breaker.success_threshold"},
-    {"error_rate_threshold", kNoAlerts},
-    {"alert_destinations", kNoAlerts},
+    {"error_rate_threshold", "is now health.error_rate_threshold"},
+    {"alert_destinations", "is now health.alert_destinations"},
 }};
 
 std::string_view last_part(std::string_view key) { return key.substr(key.rfind('.') + 1); }

@@ -87,6 +87,7 @@ struct Call : session::QueueEntry {
   std::uint32_t attempts = 0;
   Timer timer{kCallTimer, this};  // the nearest of its deadline and what its wait is bounded by
   TimePoint waits_since;          // for a slot
+  bool must_be_alone = false;     // on its worker: one that had begun it has died
   bool goes_ahead = false;        // of all that wait: so its wait says nothing of theirs
   TimePoint patient_until;        // with a worker that its session expects
   TimePoint again_at;             // where its session backs off: when that is over

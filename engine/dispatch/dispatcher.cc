@@ -1,7 +1,8 @@
 // Calls and their sessions: admission, queues, time. Where a session runs is decided in
 // dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, when a call is
-// tried again in dispatcher_retries.cc, what is taken back in dispatcher_recall.cc, what needs no
-// worker in dispatcher_turns.cc, how sessions end in dispatcher_ends.cc.
+// tried again in dispatcher_retries.cc, who is alone on a worker in dispatcher_isolation.cc, what
+// is taken back in dispatcher_recall.cc, what needs no worker in dispatcher_turns.cc, how sessions
+// end in dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
@@ -122,6 +123,7 @@ void Dispatcher::forget_if_unused(session::Session& session) noexcept {
 // ---- endings before an answer ----
 
 void Dispatcher::cancel(Call& call, TimePoint now) {
+  ports_.metrics.calls_cancelled.add(1);
   give_up(call, errors::cancelled(call.request_id != 0), now);
 }
 
@@ -194,7 +196,7 @@ void Dispatcher::leave_queue(Call& call) {
   session.queue.erase(session.queue.iterator_to(call));
   --waiting_calls_;
   if (is_head && session.phase == session::Phase::kWaiting) {
-    waiting_.remove(session);
+    stop_waiting(session);
     session.phase = session::Phase::kIdle;
   }
 }
@@ -225,6 +227,11 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
     }
     session.exists = true;
     if (answer_again(session, call, now)) continue;
+    if (session.suspicion && refuse_quarantined(session, call, now)) continue;
+    if (no_starts_ && nobody_serves()) {
+      end(take_head(session), tl::unexpected(*no_starts_), now);
+      continue;
+    }
     const std::optional<std::uint32_t> worker = check_out(session, now);
     if (!worker) return;
     if (grant(session, *worker, now) == Granted::kSent) return;
@@ -311,15 +318,7 @@ void Dispatcher::stop(TimePoint now) {
   stopping_ = true;
   fail_starved(errors::stopping(), now);
   for (const auto& worker : workers_) release_expecting(worker->index(), now);
-  while (session::Session* const session = waiting_.first_set_aside()) {
-    waiting_.remove(*session);
-    waiting_.push_back(*session);
-  }
-  while (!waiting_.empty()) {
-    session::Session& session = waiting_.take_for(0, 0, false);
-    const session::SessionRef keep = head_of(session).session;
-    offer(session, now);
-  }
+  refuse_waiting(now);
   for (const auto& worker : workers_) {
     worker->for_each_in_flight([&](Attempt& attempt) {
       session::CallQueue& queue = attempt.session->queue;
@@ -392,6 +391,7 @@ SessionInfo Dispatcher::describe(const session::Session& session, TimePoint now,
           .running = running,
           .durability = session.durability,
           .at_rest = session.tier != session::Tier::kShared,
+          .quarantined = session.suspicion != nullptr && session.suspicion->quarantined,
           .warm_worker = warm ? names_[session.warm.worker] : std::string(),
           .started_at = session.created,
           .last_activity =

@@ -10,12 +10,15 @@
 //   I2  only the head of a session's queue waits for a slot, so one busy session holds up nobody.
 //   I3  a call ends exactly once: `CallListener::ended` is told in the step that ends it.
 //   I4  a session stands in the waiting list exactly while its phase is kWaiting. One that expects
-//       a worker does so only while that has attempts in flight. One whose call is to be tried
-//       again stands there too, and nobody takes it before its pause is over.
+//       a worker does so only while that has attempts in flight, or is kept for it. One whose call
+//       is to be tried again stands there too, and nobody takes it before its pause is over.
 //   I5  a session has at most one errand on the durable store under way, or waits for memory to
 //       go on with one: its phase is kArchived exactly then, and nothing else changes its record.
 //   I6  the record of a session in phase kRead is a caller's to read outside of all steps: nobody
 //       changes it, and nobody runs in the session.
+//   I7  a worker that is kept for a session is given nothing but that, from when it has nothing
+//   else
+//       to do until that session's attempt is over.
 #pragma once
 
 #include <algorithm>
@@ -123,6 +126,14 @@ class Dispatcher {
   void worker_lost(std::uint32_t worker, Loss loss, std::string_view how, TimePoint now);
   // Why the last worker that could not start did not.
   void start_failed(std::string_view last_words) { last_words_ = last_words; }
+  // Workers are not replaced as they die any more, for this reason; nothing: they are again. While
+  // none is there, calls that need one end with it.
+  void set_no_starts(std::optional<Error> why, TimePoint now);
+
+  // ---- quarantine (dispatcher_isolation.cc) ----
+  // Lets workers have the session again, and repeats of quarantined calls run. false: it was ended
+  // in the meantime.
+  bool release_from_quarantine(session::Session& session, TimePoint now);
 
   // ---- orders of the fleet (dispatcher_fleet.cc) ----
   // Makes room for workers in the first `count` places. REQUIRES: they have names.
@@ -258,6 +269,19 @@ class Dispatcher {
   bool note_pool_failure(Call& call, std::string_view what, TimePoint now);
   [[nodiscard]] bool counts_as_failure(const WorkerSlot& lost) const noexcept;
   void return_permits(Call& call, TimePoint now) noexcept;
+  // -- who is alone on a worker, and what a death says of whom (dispatcher_isolation.cc) --
+  [[nodiscard]] static bool must_be_alone(const session::Session& session) noexcept;
+  void wait_alone(session::Session& session, TimePoint now);
+  void seat_alone(TimePoint now);
+  void serve_kept(WorkerSlot& worker, TimePoint now);
+  void stop_keeping(WorkerSlot& worker);
+  void stop_waiting(session::Session& session);
+  [[nodiscard]] WorkerSlot* pick_for_alone() const noexcept;
+  [[nodiscard]] std::optional<Error> blame(const Attempt& attempt, std::string_view how);
+  void acquit(session::Session& session) noexcept;
+  [[nodiscard]] bool refuse_quarantined(session::Session& session, Call& call, TimePoint now);
+  [[nodiscard]] bool nobody_serves() const noexcept;
+  void refuse_waiting(TimePoint now);
 
   // -- moves (dispatcher_moves.cc) --
   [[nodiscard]] bool move(session::Session& session, Call& call, TimePoint now);
@@ -366,7 +390,9 @@ class Dispatcher {
   std::uint32_t waiting_calls_ = 0;  // admitted, not in flight
   std::uint32_t in_flight_ = 0;
   std::uint32_t lm_version_ = 0;
-  std::uint32_t ready_ = 0;  // workers
+  std::uint32_t ready_ = 0;           // workers
+  std::uint32_t kept_ = 0;            // of these, kept for a session that is to be alone
+  std::unique_ptr<Error> no_starts_;  // null: workers are replaced as they die
   std::uint32_t pool_size_;
   std::int64_t service_ns_ = -1;    // EWMA; below 0: nothing learned
   std::int64_t hydration_ns_ = -1;  // likewise, of what a session that is not warm costs

@@ -41,6 +41,14 @@ std::string_view answer_name(OutcomeStatus status) {
   return "unknown";
 }
 
+// Whether the attempt has come to a command that could use the session.
+bool has_used_session(const Attempt& attempt, const Outcome& outcome) {
+  if (attempt.moves) return false;
+  if (outcome.status == OutcomeStatus::kOk) return true;
+  return outcome.status == OutcomeStatus::kError && outcome.error.code != "unknown_command" &&
+         outcome.error.category == ErrorCategory::kPython;
+}
+
 }  // namespace
 
 // ---- from a slot to an answer ----
@@ -55,6 +63,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   attempt.call_id = call.id;
   attempt.number = call.attempts + 1;
   attempt.moves = call.kind == CallKind::kMove;
+  attempt.alone = slot.kept_for != nullptr;
   const Sent sent = send(attempt, call, !is_warm(session, worker));
   if (sent == Sent::kFull) {
     slot.close(attempt);
@@ -120,7 +129,7 @@ void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoi
   set_state(slot, slot.is_retired ? WorkerState::kDraining : WorkerState::kReady);
   journal_.note(EventKind::kWorkerReady, now, slot);
   ports_.listener.fleet_due();
-  if (!waiting_.empty()) ports_.listener.hand_off_due();
+  if (!waiting_.empty() || waiting_.first_alone() != nullptr) ports_.listener.hand_off_due();
 }
 
 bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
@@ -132,6 +141,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   if (attempt->recalled) {
     slot.close(*attempt);
     note_room(slot);
+    if (slot.kept_for != nullptr) ports_.listener.hand_off_due();
     serve_expecting(slot, now);
     if (!waiting_.empty() && has_room(slot)) ports_.listener.hand_off_due();
     if (slot.state == WorkerState::kDraining && slot.in_flight() == 0) ports_.listener.fleet_due();
@@ -139,6 +149,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
   }
   const session::SessionRef session = attempt->session;
   if (!attempt->moves) session->used = now;  // also where its call has ended
+  if (session->suspicion && has_used_session(*attempt, outcome)) acquit(*session);
   if (outcome.status == OutcomeStatus::kNeedState && attempt->call != nullptr) {
     if (send_state(*attempt, now)) return true;
   } else if (attempt->moves) {
@@ -154,11 +165,17 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     settle(*attempt, outcome, now);
   }
   wheel_.disarm(attempt->grace);
+  const bool was_alone = attempt->alone;
   if (ipc::has_bug_once("leak_slot", 100)) {
     attempt->call = nullptr;
   } else {
     slot.close(*attempt);
     --in_flight_;
+  }
+  if (was_alone) {
+    stop_keeping(slot);
+  } else if (slot.kept_for != nullptr) {
+    ports_.listener.hand_off_due();
   }
   note_room(slot);
   if (session->phase == session::Phase::kRunning) offer(*session, now);
@@ -365,13 +382,24 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   journal_.note(EventKind::kWorkerLost, now, slot, how);
   wheel_.disarm(slot.ring_watch);
   slot.close_recalled();
+  // It was asked to end, or given up for the sake of another call: nobody in it has killed it.
+  const bool was_killed = slot.is_retired || slot.stuck_since != TimePoint{} || stopping_;
+  const bool blames = !was_killed && slot.in_flight() != 0;
+  const std::uint64_t begun = blames ? ports_.transport.begun(worker) : 0;
+  slot.is_excused = false;
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;
     if (!attempt.moves) session->used = now;
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
     if (ipc::has_bug("lose_state_with_worker")) session->record.reset();
-    if (Call* const call = attempt.call) {
+    Call* const call = attempt.call;
+    std::optional<Error> verdict = attempt.order <= begun ? blame(attempt, how) : std::nullopt;
+    if (verdict) {
+      slot.is_excused = true;
+      session->queue.pop_front();
+      end(*call, tl::unexpected(*std::move(verdict)), now);
+    } else if (call != nullptr) {
       Error error = loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
                                              : errors::worker_lost(names_[worker], how);
       if (is_to_count && note_pool_failure(*call, error.message, now)) {
@@ -389,6 +417,8 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   });
   slot.epoch = 0;
   slot.warm_sessions = 0;
+  if (slot.kept_for != nullptr) stop_keeping(slot);
+  if (no_starts_ && nobody_serves()) refuse_waiting(now);
 }
 
 void Dispatcher::learn_service_time(std::int64_t service_ns) noexcept {

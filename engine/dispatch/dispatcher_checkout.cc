@@ -31,6 +31,10 @@ Call& first_call(session::Session& session) { return static_cast<Call&>(session.
 
 // The worker that the session's next call should be sent to; nothing: it waits for one.
 std::optional<std::uint32_t> Dispatcher::check_out(session::Session& session, TimePoint now) {
+  if (must_be_alone(session)) {
+    wait_alone(session, now);
+    return std::nullopt;
+  }
   const bool warm = limits_.affinity != Affinity::kOff && is_warm(session, session.warm.worker) &&
                     workers_[session.warm.worker]->state == WorkerState::kReady;
   const bool pinned = warm && limits_.affinity == Affinity::kPinned;
@@ -85,6 +89,7 @@ std::optional<std::uint32_t> Dispatcher::pick_worker() noexcept {
 // ---- waiting ----
 
 void Dispatcher::wait(session::Session& session, bool first, TimePoint now) {
+  if (must_be_alone(session)) return wait_alone(session, now);
   Call& call = first_call(session);
   session.phase = session::Phase::kWaiting;
   call.waits_since = now;
@@ -128,7 +133,8 @@ nanoseconds Dispatcher::patience(const session::Session& session) const noexcept
 
 // It waits for any worker now, behind those that do. REQUIRES: it expects one.
 void Dispatcher::stop_expecting(session::Session& session, TimePoint now) {
-  waiting_.remove(session);
+  stop_waiting(session);
+  if (must_be_alone(session)) return wait_alone(session, now);
   waiting_.push_back(session);
   arm_wait(first_call(session), now);
   tell_of_waiting();
@@ -178,6 +184,7 @@ void Dispatcher::arm_wait(Call& call, TimePoint now) noexcept {
 // ---- hand-offs ----
 
 bool Dispatcher::hand_off(TimePoint now) {
+  seat_alone(now);
   for (std::uint32_t i = 0; i < kHandOffsPerStep; ++i) {
     if (waiting_.empty()) return false;
     const std::optional<std::uint32_t> worker = pick_worker();
@@ -208,7 +215,7 @@ bool Dispatcher::hand_off(TimePoint now) {
 
 bool Dispatcher::has_room(const WorkerSlot& worker) const noexcept {
   return worker.state == WorkerState::kReady && !worker.full && worker.in_flight() < capacity_ &&
-         worker.recalled() == 0;
+         worker.recalled() == 0 && worker.kept_for == nullptr;
 }
 
 void Dispatcher::note_room(const WorkerSlot& worker) noexcept {
@@ -219,6 +226,7 @@ void Dispatcher::note_room(const WorkerSlot& worker) noexcept {
 
 void Dispatcher::set_state(WorkerSlot& worker, WorkerState state) noexcept {
   if (worker.state == WorkerState::kReady) --ready_;
+  if (worker.state != state) ports_.listener.workers_changed();
   worker.state = state;
   if (worker.state == WorkerState::kReady) ++ready_;
   note_room(worker);

@@ -94,6 +94,7 @@ void Dispatcher::clear(session::Session& session) {
   session.record.reset();
   session.answers.reset();
   session.corruption.reset();
+  session.suspicion.reset();
   session.exists = false;
   session.tier = session::Tier::kShared;
   set_warm(session, {});

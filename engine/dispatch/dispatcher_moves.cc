@@ -15,7 +15,8 @@ bool Dispatcher::move(session::Session& session, Call& call, TimePoint now) {
   const Move& asked = call.move;
   const bool has_fields = session.tier == session::Tier::kShared && session.record.version() != 0;
   const bool is_as_asked = asked.from.epoch == 0 || is_warm_at(session, asked.from);
-  if (!has_fields || !is_as_asked || is_warm(session, asked.to)) {
+  // To give a worker a session that may have killed one is not worth a move.
+  if (!has_fields || !is_as_asked || session.suspicion || is_warm(session, asked.to)) {
     end(take_head(session), Answer{.version = session.record.version(), .attempts = 0}, now);
     return true;
   }

@@ -372,6 +372,41 @@ Error worker_lost(std::string_view worker, std::string_view how) {
           .cause = std::string(how)};
 }
 
+Error call_quarantined(std::string_view worker, std::string_view how) {
+  return {
+      .category = ErrorCategory::kSession,
+      .code = "call_quarantined",
+      .message = fmt::format("{} ended ({}) while this call was all that it ran, and so had the "
+                             "worker that ran it, or its session, before: it is not tried "
+                             "again, and changed nothing. See what the workers said in the "
+                             "log, and mend the command or its arguments",
+                             worker, how),
+      .worker = std::string(worker)};
+}
+
+Error key_quarantined(std::string_view key) {
+  return {
+      .category = ErrorCategory::kSession,
+      .code = "call_quarantined",
+      .message = fmt::format("a call with the idempotency key '{}' has ended its workers, and is "
+                             "not tried again; it changed nothing: mend the command or its "
+                             "arguments and give it another key, or let it run by "
+                             "release_session",
+                             key)};
+}
+
+Error session_quarantined(std::string_view id) {
+  return {
+      .category = ErrorCategory::kSession,
+      .code = "session_quarantined",
+      .message = fmt::format("calls of session '{}' ended their workers again and again, each "
+                             "alone there, so that its state must be the cause: no worker is "
+                             "given it. read_fields and update_fields go on; release_session "
+                             "lets calls run again, end_session or create_session with if_exists "
+                             "= replace begins it anew",
+                             id)};
+}
+
 Error channel_violation(std::string_view worker, std::string_view what) {
   return {.category = ErrorCategory::kCommunication,
           .code = "channel_violation",

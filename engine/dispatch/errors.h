@@ -61,6 +61,10 @@ Error invalid_pool_size(std::uint32_t asked);
 Error unfinished(std::string_view what, Milliseconds patience);
 Error would_deadlock();
 Error worker_lost(std::string_view worker, std::string_view how);
+// `how` the last worker of the call ended.
+Error call_quarantined(std::string_view worker, std::string_view how);
+Error key_quarantined(std::string_view key);
+Error session_quarantined(std::string_view id);
 Error channel_violation(std::string_view worker, std::string_view what);
 
 }  // namespace dspool::dispatch::errors

@@ -183,6 +183,22 @@ Result<void> Front::touch_session(std::string_view id) {
   return {};
 }
 
+// One that the table does not know is in no quarantine; whether there is one, a visit tells.
+Result<void> Front::release_session(std::string_view id) {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  const session::SessionRef session = sessions_.find(id);
+  bool released = false;
+  if (session) {
+    gate_.step([&](Dispatcher& dispatcher, TimePoint now) {
+      released = dispatcher.release_from_quarantine(*session, now);
+    });
+  }
+  if (released) return {};
+  if (census_ == nullptr) return tl::unexpected(no_session(id));
+  BlockingCall call;
+  return visit(call, id);
+}
+
 Result<SessionInfo> Front::get_session(std::string_view id) {
   session::SessionRef session = sessions_.find(id);
   const bool known = session && gate_.ask([&](const Dispatcher&, TimePoint) {

@@ -41,6 +41,7 @@ class Front {
   Result<void> set_lm(const LanguageModel& model) const;
   Result<SessionInfo> create_session(std::string_view id, const SessionOptions& options);
   Result<void> touch_session(std::string_view id);
+  Result<void> release_session(std::string_view id);
   Result<SessionInfo> get_session(std::string_view id);
   // Brings the session to the worker in this place; `from` becomes where it was warm. false: it was
   // warm there already, or has no fields to bring. Errors: resource_error / "worker_busy" where

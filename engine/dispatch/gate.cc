@@ -218,6 +218,7 @@ void Gate::carry_out(Effects& effects) {
   if (effects.make_room) arena_.enqueue([this] { make_room(); });
   if (effects.wake_reactor) parts_.reactor.wake();
   if (effects.wake_steward) parts_.steward.wake();
+  if (effects.wake_monitor) parts_.monitor.wake();
   for (Call* call = effects.first_told; call != nullptr;) {
     Call* next = call->next_told;  // the call may be gone once its owner was told
     tell(static_cast<OwnedCall&>(*call));

@@ -93,6 +93,7 @@ class Gate final : private Transport, private CallListener {
     worker::Supervisor& supervisor;
     Waker& reactor;
     Waker& steward;
+    Waker& monitor;
   };
 
   // Without an executor, completions run on the reactor.
@@ -155,7 +156,8 @@ class Gate final : private Transport, private CallListener {
 
   // A worker's channel is there, and is gone. REQUIRES: the token, for `close`.
   void open(std::shared_ptr<worker::Link> link);
-  // `close` returns whether the worker had served anything. After it `bury` has it replaced.
+  // `close` returns whether the worker had served anything, or is known to have died of a request.
+  // After it `bury` has it replaced.
   bool close(worker::Link& link, std::string_view how);
   void bury(const worker::Link& link, bool has_served);
   // The worker has hung up: it gets no more work. One that has some, and may be busy with it, is
@@ -166,7 +168,8 @@ class Gate final : private Transport, private CallListener {
   [[nodiscard]] std::vector<std::shared_ptr<worker::Link>> links() const;
   // Asks the worker to finish what it has and to end; false: it cannot be told, it is to be killed.
   bool withdraw(std::uint32_t worker);
-  // Sends a record without a body to every worker that is up; those that were sent it.
+  // Sends a record without a body to every worker that is up, and a ping only to those that owe no
+  // answer to another; those that were sent it.
   std::vector<std::shared_ptr<worker::Link>> signal_all(wire::MessageType type, std::uint64_t id);
 
   // ---- the reactor ----
@@ -198,6 +201,7 @@ class Gate final : private Transport, private CallListener {
     bool make_room = false;
     bool wake_reactor = false;
     bool wake_steward = false;
+    bool wake_monitor = false;
   };
 
   Sent send(std::uint32_t worker, const Request& request) override;
@@ -210,6 +214,7 @@ class Gate final : private Transport, private CallListener {
   void hand_off_due() override;
   void room_due() override;
   void fleet_due() override { effects_->wake_steward = true; }
+  void workers_changed() override { effects_->wake_monitor = true; }
 
   [[nodiscard]] bool crowded() const noexcept;
   void tell_later(Call& call) noexcept;

@@ -17,6 +17,7 @@ constexpr std::uint32_t kSilentLooks = 10;
 
 void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
   const std::uint32_t slot = link.slot();
+  bool is_ready = false;
   if (!letters.empty()) {
     step([&](Dispatcher& dispatcher, TimePoint now) {
       for (worker::Letter& letter : letters) {
@@ -26,7 +27,8 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
           link.set_violation("an answer to an attempt that is not in flight");
           break;
         }
-        if (letter.type == wire::MessageType::ready) {
+        if (letter.type == wire::MessageType::pong && link.take_readiness()) {
+          is_ready = true;
           dispatcher.worker_ready(slot, link.epoch(), now);
         }
       }
@@ -35,13 +37,14 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
   for (worker::Letter& letter : letters) {
     switch (letter.type) {
       case wire::MessageType::ready:
-        parts_.supervisor.ready(slot, link.epoch(), letter.ready.python);
+        link.python = std::move(letter.ready.python);
         break;
       case wire::MessageType::failure:
         parts_.supervisor.failed(slot, link.epoch(), std::move(letter.failure));
         break;
       case wire::MessageType::pong:
         if (letter.request_id > link.last_pong.load(std::memory_order_relaxed)) {
+          link.last_pong_ns.store(now().time_since_epoch().count(), std::memory_order_relaxed);
           link.last_pong.store(letter.request_id, std::memory_order_release);
         }
         break;
@@ -52,6 +55,7 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
         break;
     }
   }
+  if (is_ready) parts_.supervisor.ready(slot, link.epoch(), link.python);
   if (link.violated() && !link.condemned) condemn(link);
 }
 
@@ -73,9 +77,11 @@ bool Gate::close(worker::Link& link, std::string_view how) {
   bool has_served = false;
   link.outbox().close();  // before what it would have handed over goes
   step([&](Dispatcher& dispatcher, TimePoint now) {
-    has_served = dispatcher.worker(link.slot()).served != 0;
+    const WorkerSlot& worker = dispatcher.worker(link.slot());
+    has_served = worker.served != 0;
     dispatcher.worker_lost(link.slot(), link.violated() ? Loss::kViolation : Loss::kDeath,
                            link.violated() ? std::string_view(link.violation()) : how, now);
+    has_served = has_served || worker.is_excused;
     last = std::move(links_[link.slot()]);
   });
   link.last_pong.store(worker::kGoneForEver, std::memory_order_release);
@@ -118,6 +124,7 @@ std::vector<std::shared_ptr<worker::Link>> Gate::signal_all(wire::MessageType ty
   step([&](Dispatcher& dispatcher, TimePoint) {
     for (const auto& link : links_) {
       if (!link || !dispatcher.worker(link->slot()).is_up()) continue;
+      if (type == wire::MessageType::ping && link->owes_pong()) continue;
       if (!link->send_signal(type, id)) continue;
       ring_later(link);
       signalled.push_back(link);

@@ -25,7 +25,7 @@
 #include "dspool/value.h"
 #include "engine/dispatch/front.h"
 #include "engine/dispatch/gate.h"
-#include "engine/dispatch/migration_observers.h"
+#include "engine/dispatch/observers.h"
 #include "engine/dispatch/waker.h"
 #include "engine/session/session.h"
 #include "engine/telemetry/metrics.h"

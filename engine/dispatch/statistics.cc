@@ -61,6 +61,8 @@ Stats Statistics::collect() const {
         .late_answers = metrics_.late_answers.value(),
         .recalls = metrics_.recalls.value(),
         .violations = metrics_.violations.value(),
+        .quarantined_calls = metrics_.calls_quarantined.value(),
+        .quarantined_sessions = metrics_.sessions_quarantined.value(),
         .expired_sessions = metrics_.ended_by(SessionEnd::kExpired).value(),
         .evicted_sessions = metrics_.sessions_evicted.value(),
         .loaded_sessions = metrics_.sessions_loaded.value(),

@@ -55,6 +55,7 @@ Result<void> Steward::resize(std::uint32_t workers, Patience patience) {
   if (workers > now) {
     if (auto room = parts_.supervisor.check_room(workers - now); !room) return room;
   }
+  parts_.supervisor.try_again();
   fleet_.resize(workers);
   set_pool_size(workers);
   even_out_due_ = true;

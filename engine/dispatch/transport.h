@@ -55,6 +55,8 @@ class CallListener {
   // A worker has come or gone, is empty after it was drained, has answered enough, or a session
   // waits (`Dispatcher::watch_waiting`): whoever keeps the fleet should look.
   virtual void fleet_due() {}
+  // A worker has come or gone, or takes work or takes none from now on.
+  virtual void workers_changed() {}
 };
 
 }  // namespace dspool::dispatch

@@ -35,6 +35,16 @@ void WaitingList::expect(session::Session& session, std::uint32_t worker) noexce
   expecting_[worker].push_back(session);
 }
 
+void WaitingList::expect_first(session::Session& session, std::uint32_t worker) noexcept {
+  session.expects = worker;
+  expecting_[worker].push_front(session);
+}
+
+void WaitingList::wait_alone(session::Session& session) noexcept {
+  session.expects = session::kAnyAlone;
+  alone_.push_back(session);
+}
+
 session::Session* WaitingList::first_expecting(std::uint32_t worker) noexcept {
   Others& those = expecting_[worker];
   return those.empty() ? nullptr : &those.front();
@@ -56,11 +66,12 @@ void WaitingList::remove(session::Session& session) noexcept {
   }
   if (session.expects == session::kBacksOff) {
     set_aside_.erase(set_aside_.iterator_to(session));
-    session.expects = session::kNoWorker;
-    return;
+  } else if (session.expects == session::kAnyAlone) {
+    alone_.erase(alone_.iterator_to(session));
+  } else {
+    Others& those = expecting_[session.expects];
+    those.erase(those.iterator_to(session));
   }
-  Others& those = expecting_[session.expects];
-  those.erase(those.iterator_to(session));
   session.expects = session::kNoWorker;
 }
 

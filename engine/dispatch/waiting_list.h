@@ -8,6 +8,9 @@
 // Others expect one worker, where they are warm and which is busy: it alone takes them, until they
 // have had enough of it (`Dispatcher::expect`). And some back off before they are tried again: they
 // are set aside, and nobody takes them (`Dispatcher::back_off`).
+//
+// A few are to have a worker for themselves (dispatcher_isolation.cc): they wait apart until one is
+// kept free for them, and then expect it ahead of all others.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -43,6 +46,15 @@ class WaitingList {
   // Null: none is set aside.
   [[nodiscard]] session::Session* first_set_aside() noexcept;
 
+  // The session waits to be alone on a worker, behind the others that do.
+  void wait_alone(session::Session& session) noexcept;
+  // The one that has waited for that for longest; null: none does.
+  [[nodiscard]] session::Session* first_alone() noexcept {
+    return alone_.empty() ? nullptr : &alone_.front();
+  }
+  // The session waits for this worker alone, ahead of the others that do.
+  void expect_first(session::Session& session, std::uint32_t worker) noexcept;
+
   // Takes the session out, wherever it waits.
   void remove(session::Session& session) noexcept;
 
@@ -56,6 +68,7 @@ class WaitingList {
   Anywhere anywhere_;
   std::vector<Others> expecting_;  // by worker
   Others set_aside_;
+  Others alone_;
   std::uint32_t taken_ = 0;
 };
 

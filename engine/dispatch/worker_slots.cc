@@ -33,6 +33,7 @@ Attempt& WorkerSlot::open(std::uint64_t sequence) {
   attempt.hydrated = false;
   attempt.had_begun = false;
   attempt.recalled = false;
+  attempt.alone = false;
   attempt.moves = false;
   return attempt;
 }

@@ -34,6 +34,7 @@ struct Attempt {
   bool hydrated = false;     // it was sent the session's fields
   bool had_begun = false;    // when `grace` was armed last
   bool recalled = false;
+  bool alone = false;       // nothing else was there while it was
   bool moves = false;       // it brings the session to the worker, and executes nothing
   std::uint64_t order = 0;  // the how manyeth request that its worker was sent, as sent last
   worker::Pins pins;
@@ -59,7 +60,10 @@ class WorkerSlot {
   std::chrono::nanoseconds busy{0};  // that its commands ran for, in this epoch
   TimePoint ready_since{};
   std::uint32_t warm_sessions = 0;  // that have their fields there
-  bool is_retired = false;         // what ends here does so as asked, and what starts is not wanted
+  bool is_retired = false;  // what ends here does so as asked, and what starts is not wanted
+  // It takes nothing but this session, which is to be alone here, until that has had its attempt.
+  const session::Session* kept_for = nullptr;
+  bool is_excused = false;         // its last death is what it ran's fault
   TimePoint stuck_since{};         // when it was given up for an attempt that does not end; else 0
   std::uint64_t sent = 0;          // requests in this epoch
   std::uint64_t recalled_to = 0;   // of these, so many lay there or had begun at the last recall

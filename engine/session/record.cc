@@ -43,10 +43,16 @@ std::optional<Field> load(const LoadedField& loaded, ipc::StateSegment& segment,
   return field;
 }
 
+// Of bytes or fields: what a configuration allows, and a message can carry, is far below.
+std::uint32_t count_of(std::size_t number) {
+  assert(number < UINT32_MAX);
+  return static_cast<std::uint32_t>(number);
+}
+
 }  // namespace
 
 const Field* Record::find(std::string_view key) const noexcept {
-  assert(is_resident_);
+  assert(is_resident());
   const auto at = std::ranges::lower_bound(fields_, key, {}, &Field::key);
   return at != fields_.end() && at->key() == key ? &*at : nullptr;
 }
@@ -120,7 +126,7 @@ void Record::make_fields(const Delta& delta) {
 }
 
 void Record::apply(Delta& delta, Staged&& staged, std::uint64_t state_id) {
-  bytes_ = bytes_after(delta);
+  bytes_ = count_of(bytes_after(delta));
   make_fields(delta);
   auto next = staged.blocks.begin();
   for (Delta::Put& put : delta.puts) {
@@ -163,7 +169,7 @@ void Record::reset() noexcept {
   state_id_ = 0;
   bytes_ = 0;
   fields_.clear();
-  is_resident_ = true;
+  released_fields_ = kNone;
 }
 
 bool Record::replace(std::uint64_t version, std::uint64_t state_id,
@@ -181,16 +187,15 @@ bool Record::replace(std::uint64_t version, std::uint64_t state_id,
   }
   version_ = version;
   state_id_ = state_id;
-  bytes_ = bytes;
+  bytes_ = count_of(bytes);
   fields_ = std::move(loaded);
-  is_resident_ = true;
+  released_fields_ = kNone;
   return true;
 }
 
 void Record::release_fields() noexcept {
-  if (!is_resident_) return;
-  released_fields_ = static_cast<std::uint32_t>(fields_.size());
-  is_resident_ = false;
+  if (!is_resident()) return;
+  released_fields_ = count_of(fields_.size());
   std::vector<Field>().swap(fields_);
 }
 

@@ -44,9 +44,9 @@ class Record {
   // Keys and encoded values.
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::size_t field_count() const noexcept {
-    return is_resident_ ? fields_.size() : released_fields_;
+    return is_resident() ? fields_.size() : released_fields_;
   }
-  [[nodiscard]] bool is_resident() const noexcept { return is_resident_; }
+  [[nodiscard]] bool is_resident() const noexcept { return released_fields_ == kNone; }
 
   // ---- REQUIRES: is_resident() ----
   [[nodiscard]] const std::vector<Field>& fields() const noexcept { return fields_; }
@@ -77,15 +77,16 @@ class Record {
   void release_fields() noexcept;
 
  private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+
   void make_fields(const Delta& delta);
   std::vector<Field>::iterator lower_bound(std::string_view key) noexcept;
 
   std::uint64_t version_ = 0;
   std::uint64_t state_id_ = 0;
-  std::size_t bytes_ = 0;
   std::vector<Field> fields_;
-  std::uint32_t released_fields_ = 0;
-  bool is_resident_ = true;
+  std::uint32_t bytes_ = 0;
+  std::uint32_t released_fields_ = kNone;
 };
 
 }  // namespace dspool::session

@@ -24,6 +24,7 @@
 #include "engine/session/session_table.h"
 #include "engine/session/stored_answers.h"
 #include "engine/session/stored_id.h"
+#include "engine/session/suspicion.h"
 #include "engine/session/timer_wheel.h"
 
 namespace dspool::session {
@@ -52,6 +53,7 @@ enum class Tier : std::uint8_t {
 inline constexpr std::uint8_t kExpiryTimer = 2;
 inline constexpr std::uint32_t kNoWorker = UINT32_MAX;
 inline constexpr std::uint32_t kBacksOff = UINT32_MAX - 1;  // nobody may take it yet
+inline constexpr std::uint32_t kAnyAlone = UINT32_MAX - 2;  // whichever can be had for it alone
 
 // A worker slot and the epoch in which it got the fields.
 struct WarmAt {
@@ -86,17 +88,19 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   bool stored : 1 = false;    // the durable store has it, at its last version
   bool parked : 1 = false;    // the durable store has what its state was once
   Record record;
-  CallQueue queue;                    // its front is the call that waits or runs
-  WarmAt warm;                        // Dispatcher::set_warm
-  std::uint32_t expects = kNoWorker;  // kWaiting: the worker that alone may take it, or kBacksOff
+  CallQueue queue;  // its front is the call that waits or runs
+  WarmAt warm;      // Dispatcher::set_warm
+  // kWaiting: the worker that alone may take it, kBacksOff or kAnyAlone.
+  std::uint32_t expects = kNoWorker;
   std::uint64_t operations = 0;
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire
   std::chrono::system_clock::time_point created;
-  TimePoint used;                     // a call arrived, or was answered
-  TimePoint visited;                  // Residents looked at it
-  std::int64_t log_excess_bytes = 0;  // its log in the durable store, less twice its snapshot
-  std::unique_ptr<Error> corruption;  // why it is kCorrupted
+  TimePoint used;                        // a call arrived, or was answered
+  TimePoint visited;                     // Residents looked at it
+  std::int64_t log_excess_bytes = 0;     // its log in the durable store, less twice its snapshot
+  std::unique_ptr<Error> corruption;     // why it is kCorrupted
+  std::unique_ptr<Suspicion> suspicion;  // null: none
   Timer expiry{kExpiryTimer, this};
   boost::intrusive::list_member_hook<> waiting_hook;
   boost::intrusive::list_member_hook<> resident_hook;

@@ -53,6 +53,9 @@ struct Metrics {
   Counter late_answers;
   Counter recalls;
   Counter violations;
+  Counter calls_cancelled;
+  Counter calls_quarantined;
+  Counter sessions_quarantined;
   Counter workers_lost;
   Counter worker_restarts;
   Counter workers_recycled;
@@ -121,6 +124,11 @@ void Metrics::visit(Visitor&& visitor) const {
   show({"dspool_late_answers_total", "Answers to calls that had ended"}, late_answers);
   show({"dspool_recalls_total", "Attempts taken back before they began"}, recalls);
   show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
+  show({"dspool_calls_cancelled_total", "Calls that their caller ended"}, calls_cancelled);
+  show({"dspool_calls_quarantined_total", "Calls that ended a worker while they were alone there"},
+       calls_quarantined);
+  show({"dspool_sessions_quarantined_total", "Sessions that no worker was given any more"},
+       sessions_quarantined);
   show({"dspool_workers_lost_total", "Deaths of workers that were not asked for"}, workers_lost);
   show({"dspool_worker_restarts_total", "Workers started in place of another"}, worker_restarts);
   show({"dspool_workers_recycled_total", "Workers replaced for their requests, age or memory"},

@@ -173,6 +173,7 @@ Verified<void> Link::read(Letter& letter) {
       if (!ready) return tl::unexpected(std::move(ready.error()));
       if (std::exchange(has_started_, true)) return tl::unexpected(Violation("a second ready"));
       letter.ready = std::move(*ready);
+      is_to_prove_it_ = true;
       return {};
     }
     case wire::MessageType::failure: {
@@ -200,6 +201,8 @@ bool Link::take_ping(std::uint64_t id) noexcept {
   --unanswered_pings_;
   return true;
 }
+
+bool Link::take_readiness() noexcept { return std::exchange(is_to_prove_it_, false); }
 
 void Link::set_violation(std::string what) {
   if (violated()) return;

@@ -36,6 +36,8 @@ struct Letter {
   std::vector<std::byte> body;
 };
 
+// The ping that every worker finds behind its hello: with the answer it is ready. Others are above.
+inline constexpr std::uint64_t kReadinessPing = 1;
 // What Link::last_pong becomes when the worker is dead.
 inline constexpr std::uint64_t kGoneForEver = ~std::uint64_t{0};
 
@@ -76,7 +78,10 @@ class Link {
   [[nodiscard]] bool violated() const noexcept { return violated_.load(std::memory_order_acquire); }
   [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
   void set_violation(std::string what);
+  // Whether it has said that it is ready, and now answered from its loop; true once.
+  [[nodiscard]] bool take_readiness() noexcept;
   bool condemned = false;  // its killing is under way
+  std::string python{};    // what it said that it runs on
   ipc::AdaptiveSpin spin;  // of the caller that waits for an answer
 
   // ---- set by the supervisor ----
@@ -89,7 +94,10 @@ class Link {
   std::uint32_t silent_looks = 0;  // in which it had no work, and its heart did not beat
 
   // ---- answers to pings ----
-  std::atomic<std::uint64_t> last_pong{0};  // the newest ping that was answered
+  std::atomic<std::uint64_t> last_pong{0};    // the newest ping that was answered
+  std::atomic<std::int64_t> last_pong_ns{0};  // when; monotonic
+  // Whether a ping is under way.
+  [[nodiscard]] bool owes_pong() const noexcept { return unanswered_pings_.load() != 0; }
 
  private:
   Sent send_body(wire::MessageType type, std::uint64_t request_id, std::span<const std::byte> body,
@@ -114,7 +122,8 @@ class Link {
   bool ring_due_ = false;
   std::atomic<std::uint64_t> newest_ping_{0};
   std::atomic<std::uint32_t> unanswered_pings_{0};
-  bool has_started_ = false;  // it said that it is ready, or why it will never be
+  bool has_started_ = false;     // it said that it is ready, or why it will never be
+  bool is_to_prove_it_ = false;  // it said that it is ready, and has answered no ping since
   std::vector<Letter> letters_;
   std::atomic<bool> violated_{false};
   std::string violation_;

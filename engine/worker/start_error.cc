@@ -62,6 +62,31 @@ Error died_when_it_forked(const std::string& how, const std::string& words) {
                                  how, last_words(words))};
 }
 
+Error died_before_it_served(std::string_view who, const std::string& how,
+                            const std::string& words) {
+  return {.category = ErrorCategory::kInitialization,
+          .code = "worker_died",
+          .message = fmt::format("{} was ready, and ended ({}) before it had completed a request{}",
+                                 who, how, last_words(words)),
+          .worker = std::string(who)};
+}
+
+Error restarts_exhausted(std::uint32_t deaths, std::chrono::milliseconds window,
+                         const Error& last) {
+  return {
+      .category = ErrorCategory::kInitialization,
+      .code = "restarts_exhausted",
+      .message = fmt::format("workers have ended {} times within {} ms before they had completed a "
+                             "request, so that one is tried each {} ms only: {}. Mend that; "
+                             "resize has it tried at once",
+                             deaths, window.count(), window.count(), last.message),
+      .retryable = true,
+      .retry_after = window,
+      .worker = last.worker,
+      .exception_type = last.exception_type,
+      .traceback = last.traceback};
+}
+
 Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience) {
   return {.category = ErrorCategory::kInitialization,
           .code = "start_timeout",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,12 @@ namespace dspool::worker {
 [[nodiscard]] Error died_before_ready(std::string_view who, const std::string& how,
                                       const std::string& words);
 [[nodiscard]] Error died_when_it_forked(const std::string& how, const std::string& words);
+// It had been ready.
+[[nodiscard]] Error died_before_it_served(std::string_view who, const std::string& how,
+                                          const std::string& words);
+// So many ended within `window` before they had completed a request, `last` the last.
+[[nodiscard]] Error restarts_exhausted(std::uint32_t deaths, std::chrono::milliseconds window,
+                                       const Error& last);
 [[nodiscard]] Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience);
 
 }  // namespace dspool::worker

@@ -49,6 +49,7 @@ Supervisor::Supervisor(const WorkerConfig& config, std::span<const std::string> 
       states_(states),
       log_(log),
       metrics_(metrics),
+      intensity_({.most = config.max_restarts, .window = config.restart_window}),
       confinement_(config_, log_),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
@@ -113,6 +114,14 @@ void Supervisor::retire(std::uint32_t slot, bool was_told, std::chrono::millisec
   });
 }
 
+void Supervisor::try_again() {
+  post([this] {
+    if (!intensity_.is_exhausted()) return;
+    intensity_.ask_again();
+    resume_restarts();
+  });
+}
+
 void Supervisor::post(Command command) {
   {
     const std::lock_guard lock(mutex_);
@@ -126,6 +135,10 @@ void Supervisor::ready(std::uint32_t slot, std::uint64_t epoch, std::string_view
     if (!is_current(slot, epoch)) return;
     Slot& place = slots_[slot];
     place.was_ready = true;
+    if (intensity_.is_exhausted()) {
+      intensity_.ready();
+      resume_restarts();
+    }
     log_.info("{} is ready (pid {}, epoch {}, Python {})", names_[slot], place.process->pid(),
               epoch, python);
     if (!place.wanted) return;
@@ -246,7 +259,7 @@ std::optional<Supervisor::Clock::time_point> Supervisor::next_due() const {
   const auto consider = [&due](Clock::time_point at) { due = due ? std::min(*due, at) : at; };
   const bool nobody_can_start = fork_server_ && fork_server_->is_under_way();
   for (const Slot& slot : slots_) {
-    if (slot.start_at && !nobody_can_start) consider(*slot.start_at);
+    if (slot.start_at && !nobody_can_start) consider(intensity_.may_start_at(*slot.start_at));
     if (slot.link && !slot.was_ready && !slot.hung_up) {
       consider(slot.started + config_.start_timeout);
     }
@@ -261,7 +274,7 @@ void Supervisor::act_on_time() {
   const auto now = Clock::now();
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (slot.start_at && *slot.start_at <= now && can_start()) spawn(i);
+    if (slot.start_at && intensity_.may_start_at(*slot.start_at) <= now && can_start()) spawn(i);
     if (slot.kill_at && *slot.kill_at <= now) {
       slot.kill_at = Clock::time_point::max();  // once
       log_.warning("{} is killed: {}", names_[i], slot.kill_why);
@@ -317,6 +330,7 @@ bool Supervisor::is_current(std::uint32_t slot, std::uint64_t epoch) const noexc
 void Supervisor::spawn(std::uint32_t slot) {
   Slot& place = slots_[slot];
   place.start_at.reset();
+  intensity_.started(Clock::now());
   if (const Result<void> spawned = try_spawn(slot); !spawned) {
     if (!can_start()) {  // the fork server was lost: it waits for the next one
       place.start_at = Clock::now();
@@ -373,6 +387,8 @@ void Supervisor::greet(Link& link) const {
                    .session_cache = config_.session_cache,
                    .session_cache_bytes = config_.session_cache_bytes,
                    .max_payload_bytes = config_.max_payload_bytes});
+  // Answered by the worker's loop: until then it is not ready, whatever it says.
+  link.send_signal(wire::MessageType::ping, kReadinessPing);
   if (link.take_ring_due()) link.channel().ring_worker();
 }
 
@@ -434,6 +450,7 @@ void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
   read_outputs();
   place.output->flush();
   std::optional<Error> failure = std::move(place.failure);
+  const std::string words = place.output->last_words();
   if (!place.was_ready && !failure) failure = died_before_ready(slot, how);
   confinement_.bury(place.link->cgroup);
   place.link.reset();
@@ -451,11 +468,30 @@ void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
   place.start_at = Clock::now() + pause;
   log_.warning("{} ended ({}) and is replaced{}", names_[slot], how,
                has_served ? "" : fmt::format(" in {} ms: it had answered nothing", pause.count()));
+  if (!has_served) note_early_death(died_before_it_served(names_[slot], how, words));
 }
 
 std::chrono::milliseconds Supervisor::pause_before_restart(Slot& place) {
   place.pause = place.pause.count() == 0 ? kFirstPause : std::min(place.pause * 2, kMaxPause);
   return place.pause;
+}
+
+void Supervisor::note_early_death(Error why) {
+  const auto wanted = std::ranges::count_if(slots_, [](const Slot& slot) { return slot.wanted; });
+  const bool was_exhausted = intensity_.is_exhausted();
+  intensity_.died(Clock::now(), static_cast<std::uint32_t>(wanted));
+  if (!intensity_.is_exhausted()) return;
+  why = restarts_exhausted(intensity_.deaths(), config_.restart_window, why);
+  if (!was_exhausted) log_.error("{}", why.describe());
+  listener_->restarts_exhausted(why);
+}
+
+void Supervisor::resume_restarts() {
+  log_.info("workers are replaced as they end again");
+  for (Slot& slot : slots_) {
+    if (slot.start_at) slot.start_at = Clock::now();
+  }
+  listener_->restarts_resumed();
 }
 
 Error Supervisor::died_before_ready(std::uint32_t slot, const std::string& how) const {
@@ -469,6 +505,7 @@ void Supervisor::report_start_failure(std::uint32_t slot, Error why) {
   log_.error("{} could not start, next try in {} ms: {}", names_[slot], place.pause.count(),
              why.describe());
   listener_->start_failed(why);
+  note_early_death(why);
   const std::lock_guard lock(mutex_);
   if (!first_failure_) first_failure_ = std::move(why);
   changed_.notify_all();

@@ -6,7 +6,7 @@
 // readiness and hang-up from the reactor.
 //
 // Crash: a worker that dies after its first answer is replaced at once; one that dies before that,
-// after a pause that doubles up to kMaxPause.
+// after a pause that doubles up to kMaxPause. Where too many do, see restart_intensity.h.
 #pragma once
 
 #include <chrono>
@@ -31,6 +31,7 @@
 #include "engine/worker/fork_server.h"
 #include "engine/worker/link.h"
 #include "engine/worker/output.h"
+#include "engine/worker/restart_intensity.h"
 #include "ipc/child_process.h"
 #include "ipc/payload.h"
 #include "ipc/state_segment.h"
@@ -49,6 +50,11 @@ class LinkListener {
   virtual void opened(std::shared_ptr<Link> link) = 0;
   // A worker could not be started; another try follows.
   virtual void start_failed(const Error& why) = 0;
+  // Too many workers have died before they had completed a request, `why` with the last one's last
+  // words; told again with each that is tried in vain.
+  virtual void restarts_exhausted(const Error& why) = 0;
+  // Workers are replaced as they die again.
+  virtual void restarts_resumed() = 0;
   // The process of a place that was retired is gone; there is none in it until it is asked for.
   virtual void vacated(std::uint32_t slot) = 0;
 };
@@ -74,6 +80,8 @@ class Supervisor {
   // From here on no worker is started in this slot. The one that is there, if it `was_told` to
   // drain, has `patience` to end by itself; else it is killed. `LinkListener::vacated` follows.
   void retire(std::uint32_t slot, bool was_told, std::chrono::milliseconds patience);
+  // Where restarts are exhausted: lets all workers that are missing be tried at once.
+  void try_again();
   // Whether there is memory for the channels of `count` more workers. Any thread. Errors:
   // "channel_no_memory".
   [[nodiscard]] Result<void> check_room(std::uint32_t count) const;
@@ -83,7 +91,8 @@ class Supervisor {
   // The worker has said why it cannot start; its death follows.
   void failed(std::uint32_t slot, std::uint64_t epoch, Error why);
   // The worker has hung up, and nobody reads its channel any more. It is replaced when its process
-  // has ended, which it is given kHangUpGrace for.
+  // has ended, which it is given kHangUpGrace for. `has_served`: it had completed a request, or one
+  // that it ran is known to have ended it.
   void lost(std::uint32_t slot, std::uint64_t epoch, bool has_served);
 
   // Kills the worker if it is still of this epoch.
@@ -149,6 +158,8 @@ class Supervisor {
   void bury_the_dead();
   void bury(std::uint32_t slot, const ipc::ExitStatus& status);
   void report_start_failure(std::uint32_t slot, Error why);
+  void note_early_death(Error why);
+  void resume_restarts();
   std::chrono::milliseconds pause_before_restart(Slot& place);
   [[nodiscard]] Error died_before_ready(std::uint32_t slot, const std::string& how) const;
   [[nodiscard]] bool is_current(std::uint32_t slot, std::uint64_t epoch) const noexcept;
@@ -162,6 +173,7 @@ class Supervisor {
   LinkListener* listener_ = nullptr;
   std::vector<Slot> slots_;
   std::uint64_t epochs_ = 0;
+  RestartIntensity intensity_;
   Confinement confinement_;
   std::unique_ptr<ForkServer> fork_server_;  // null: workers are spawned
   bool stopping_ = false;

@@ -132,10 +132,10 @@ TEST(WorkerLossTest, AFloodOfOutputKeepsNobodyFromBeingReplaced) {
 TEST(WorkerLossTest, RetriesAreBounded) {
   const auto engine = test::start_pool(test::pool_config(1));
   ASSERT_NE(engine, nullptr);
-  const auto lost = engine->execute_in_session("a", "exit", {}, {.max_retries = 2});
-  ASSERT_FALSE(lost);
-  EXPECT_EQ(lost.error().code, "worker_lost");
-  EXPECT_EQ(lost.error().attempts, 3U);
+  const auto failed = engine->execute_in_session("a", "fail_politely", {}, {.max_retries = 2});
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, "empty_shelf");
+  EXPECT_EQ(failed.error().attempts, 3U);
 }
 
 TEST(WorkerLossTest, KillsUnderLoadLoseAndRepeatNothing) {

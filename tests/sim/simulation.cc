@@ -193,7 +193,10 @@ void Simulation::arrive_somebody() {
     call->creates_session = false;
     call->all_keys = true;
   }
-  call->command = chance() < 0.7 ? "increment" : chance() < 0.9 ? "read" : "fail";
+  call->command = chance() < options_.poison ? "kill"
+                  : chance() < 0.7           ? "increment"
+                  : chance() < 0.9           ? "read"
+                                             : "fail";
   call->args = &call->owned_args;
   call->deadline = now_ + (chance() < 0.1 ? some_time(milliseconds(4)) : milliseconds(2'000));
   call->max_retries = chance() < 0.5 ? 3 : 0;
@@ -340,6 +343,27 @@ void Simulation::check_pauses(std::vector<std::string>& wrong) const {
   }
 }
 
+// A call ends two workers at most, and a session none that is quarantined.
+void Simulation::check_quarantine(std::vector<std::string>& wrong) const {
+  std::map<std::uint64_t, std::set<std::uint64_t>> kills;  // of each call; some are sent twice
+  std::set<std::string> quarantined;
+  for (const dspool::Event& event : history_.snapshot().events) {
+    if (event.kind == EventKind::kSessionEnded) quarantined.erase(event.session);
+    if (event.kind == EventKind::kCallEnded && event.detail == "session_quarantined") {
+      quarantined.insert(event.session);
+    }
+    if (event.kind != EventKind::kAttemptSent) continue;
+    if (quarantined.contains(event.session)) {
+      wrong.push_back(fmt::format("{} was sent to {} in quarantine", event.session, event.worker));
+    }
+    if (!killers_.contains(event.request)) continue;
+    kills[event.call].insert(event.request);
+    if (kills[event.call].size() > 2) {
+      wrong.push_back(fmt::format("call {} has ended a third worker", event.call));
+    }
+  }
+}
+
 // A session expires only when nothing has happened to it for its ttl. One that the durable store
 // has ends later than it has expired: when it is gone from there.
 Expiries Simulation::find_expiries(std::vector<std::string>& wrong) {
@@ -391,6 +415,10 @@ std::vector<std::string> Simulation::verdict() {
   check_recalls(wrong);
   check_pauses(wrong);
   check_budget(wrong);
+  counts_.killed = killers_.size();
+  counts_.quarantined_calls = metrics_.calls_quarantined.value();
+  counts_.quarantined_sessions = metrics_.sessions_quarantined.value();
+  check_quarantine(wrong);
   if (dispatcher_.in_flight() != 0 || dispatcher_.waiting_calls() != 0) {
     wrong.push_back(fmt::format("at rest, {} attempts are in flight and {} calls wait",
                                 dispatcher_.in_flight(), dispatcher_.waiting_calls()));

@@ -45,6 +45,7 @@ struct Options {
   std::uint32_t rush = 1;  // calls come so many times as often
   double zipf = 0.6;       // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
+  double poison = 0;      // this part of the commands ends the worker that runs it
   bool durable = false;   // there is a durable store, and half of the sessions are `local`
   bool restless = false;  // the fleet changes all the time, and sessions are moved
   bool jitter = true;     // of the pauses before retries
@@ -68,7 +69,8 @@ class Simulation final : private dispatch::Transport,
     std::uint64_t ok = 0, errors = 0, deaths = 0, need_state = 0, full = 0, cancelled = 0,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
                   read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0,
-                  moved = 0, left = 0, repeated = 0, over_budget = 0, broken = 0;
+                  moved = 0, left = 0, repeated = 0, over_budget = 0, broken = 0, killed = 0,
+                  quarantined_calls = 0, quarantined_sessions = 0;
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -93,13 +95,13 @@ class Simulation final : private dispatch::Transport,
   };
   struct Worker {
     std::uint64_t epoch = 0;  // 0: dead
-    std::deque<Received> ring;
+    std::deque<Received> ring{};
     std::uint64_t received = 0;
     std::uint64_t claimed = 0;   // of these
     std::uint64_t recalled = 0;  // these are skipped if they were not claimed before
     std::uint32_t running = 0;
-    std::map<std::string, Cached> cache;
-    std::set<std::uint64_t> asking;  // attempts whose session's state it has asked for
+    std::map<std::string, Cached> cache{};
+    std::set<std::uint64_t> asking{};  // attempts whose session's state it has asked for
     bool is_told_to_end = false;
   };
   struct Place {
@@ -156,6 +158,7 @@ class Simulation final : private dispatch::Transport,
   void check_recalls(std::vector<std::string>& wrong) const;
   void check_pauses(std::vector<std::string>& wrong) const;
   void check_budget(std::vector<std::string>& wrong) const;
+  void check_quarantine(std::vector<std::string>& wrong) const;
   [[nodiscard]] Expiries find_expiries(std::vector<std::string>& wrong);
   [[nodiscard]] std::vector<std::string> verdict();
 
@@ -183,6 +186,7 @@ class Simulation final : private dispatch::Transport,
   // For each session, when it was found to have expired while the durable store still had it.
   std::map<std::string, std::deque<TimePoint>> expiring_;
   std::set<std::uint64_t> executed_;  // attempts
+  std::set<std::uint64_t> killers_;   // of these, such that ended their worker
   std::vector<std::string> problems_;
   Counts counts_;
 };

@@ -1,6 +1,6 @@
 // A thousand seeds of random arrivals, service times, deaths, hangs, timeouts, cancels, full
-// rings, recalls from them, evicted caches, refused commits, a durable store that breaks, and a
-// fleet that changes. A seed that fails is replayed with
+// rings, recalls from them, evicted caches, refused commits, commands that end their workers, a
+// durable store that breaks, and a fleet that changes. A seed that fails is replayed with
 //   DSPOOL_SEED=<seed> sim_test --gtest_filter=Replay.*
 #include "tests/sim/simulation.h"
 
@@ -29,6 +29,7 @@ Options options_for(std::uint64_t seed) {
           .rush = rush ? 4U : 1U,
           .zipf = 0.6 + 0.35 * static_cast<double>(seed % 3),
           .ttl = std::chrono::milliseconds(seed % 3 == 0 ? 40 : 0),
+          .poison = seed % 16 == 3 ? 0.2 : 0,
           .durable = seed % 5 < 3,
           .restless = seed / 4 % 2 == 0,
           .jitter = seed % 4 != 2,
@@ -68,6 +69,9 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
     all.repeated += counts.repeated;
     all.over_budget += counts.over_budget;
     all.broken += counts.broken;
+    all.killed += counts.killed;
+    all.quarantined_calls += counts.quarantined_calls;
+    all.quarantined_sessions += counts.quarantined_sessions;
   }
   // The seeds must meet what they are there for.
   EXPECT_GT(all.ok, 20'000U);
@@ -94,6 +98,9 @@ TEST(SimulationTest, AThousandSeedsKeepEveryPromise) {
   EXPECT_GT(all.repeated, 1'000U);
   EXPECT_GT(all.over_budget, 50U);
   EXPECT_GT(all.broken, 500U);
+  EXPECT_GT(all.killed, 1'000U);
+  EXPECT_GT(all.quarantined_calls, 500U);
+  EXPECT_GT(all.quarantined_sessions, 50U);
 }
 
 TEST(SimulationTest, TheSameSeedGivesTheSameRun) {

@@ -39,7 +39,7 @@ void Simulation::start_soon(std::uint32_t place, nanoseconds mean) {
 }
 
 void Simulation::make_ready(std::uint32_t worker) {
-  workers_[worker].epoch = ++epochs_;
+  workers_[worker] = {.epoch = ++epochs_};
   dispatcher_.worker_ready(worker, epochs_, now_);
 }
 
@@ -58,7 +58,8 @@ void Simulation::die(std::uint32_t worker) {
 }
 
 void Simulation::bury(std::uint32_t worker, std::string_view how) {
-  workers_[worker] = Worker{};
+  // What it has begun is known until another is there in its place.
+  workers_[worker] = {.claimed = workers_[worker].claimed};
   dispatcher_.worker_lost(worker, dispatch::Loss::kDeath, how, now_);
   if (places_[worker].wanted) {
     start_soon(worker, kMeanStart);
@@ -128,6 +129,10 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
     problems_.push_back(fmt::format("{} was sent a request after it was drained", names_[worker]));
   }
   const bool idle = w.ring.empty() && w.running == 0;
+  const session::Session* const alone = dispatcher_.worker(worker).kept_for;
+  if (!idle && !request.session.empty() && alone != nullptr && alone->id() == request.session) {
+    problems_.push_back(fmt::format("{} is to be alone, and is not", request.session));
+  }
   if (w.ring.size() >= kRingRoom || (!idle && chance() < 0.01)) {
     ++counts_.full;
     return Sent::kFull;
@@ -195,6 +200,12 @@ void Simulation::finish(std::uint32_t worker, std::uint64_t epoch, const Receive
     ++counts_.need_state;
   } else {
     executed_.insert(received.request_id);
+    if (received.command == "kill") {
+      // Who ends a worker that is being given up is taken for its victim.
+      const dispatch::WorkerSlot& slot = dispatcher_.worker(worker);
+      if (slot.stuck_since == TimePoint{} && !slot.is_retired) killers_.insert(received.request_id);
+      return die(worker);
+    }
     if (!has) {
       cached = {
           .version = received.version, .state_id = received.state_id, .value = received.value};

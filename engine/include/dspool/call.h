@@ -20,7 +20,8 @@ struct CallOptions {
   std::optional<std::chrono::milliseconds> timeout{};
   // How often the call may be repeated after an attempt that did not commit and whose error is
   // retryable. Its session waits with it, and nobody overtakes it there. A pause that the deadline
-  // does not leave time for is not begun: the call ends with the error.
+  // does not leave time for is not begun: the call ends with the error. After a death of its worker
+  // it runs alone on one, and not again if that dies, too.
   std::uint32_t max_retries = 0;
   BackoffChoice backoff{};  // the pauses before these: a Backoff, or a function of the retry
   // A session that does not exist yet is created; otherwise: session / "session_not_found".

@@ -68,6 +68,11 @@ struct WorkerConfig {
   std::chrono::milliseconds max_age{0};  // since it was ready
   std::uint64_t max_memory_bytes = 0;    // of its own (RssAnon), looked at once a second
   std::chrono::milliseconds start_timeout{60'000};
+  // So many deaths of each worker within the window, all before it had completed a request, exhaust
+  // the restarts: calls without a worker end with initialization / "restarts_exhausted", and one
+  // worker is tried each `restart_window`, until one is ready. `Engine::resize` tries all at once.
+  std::uint32_t max_restarts = 5;  // 0: any number
+  std::chrono::milliseconds restart_window{60'000};
   std::chrono::milliseconds cancel_grace{5'000};  // an attempt given up longer than this: killed
 
   // What a worker is kept from; engine/README.md says by what. 0: no limit.
@@ -103,6 +108,18 @@ struct StoreConfig {
   std::chrono::milliseconds group_delay{0};
 };
 
+struct HealthConfig {
+  // How often workers are asked for a sign of life, beside their work; 0: only when somebody asks.
+  std::chrono::milliseconds probe_interval{5'000};
+  // The pool is degraded, and an alert is raised, while a greater part of the calls ends with
+  // errors (0 to 1; 1: never), of those within the window, if there are so many at least.
+  double error_rate_threshold = 0.05;
+  std::chrono::milliseconds error_rate_window{60'000};
+  std::uint32_t error_rate_min_calls = 20;
+  // Who is told of alerts: "log", and "observers" (Engine::observe_alerts).
+  std::vector<std::string> alert_destinations = {"log", "observers"};
+};
+
 struct Config {
   static constexpr std::uint32_t kMostWorkers = 1024;  // pool_size, and Engine::resize
 
@@ -128,6 +145,7 @@ struct Config {
   RetryConfig retry;
   CircuitBreakerConfig circuit_breaker;
   WorkerConfig worker;
+  HealthConfig health;
 
   // The defaults of a mode: development and test pool_size 2; production pool_size = 2 x cores,
   // overflow = cores, checkout_timeout 5 s, circuit_breaker.timeout 30 s and error_rate_percent 50.

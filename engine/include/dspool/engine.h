@@ -2,7 +2,7 @@
 //
 // Thread-safe: every function may be called from any thread. In a completion on the reactor nothing
 // may wait for the reactor: blocking calls return system_error / "would_deadlock" there,
-// `wait_until_ready` what is so now, and `health_check` what is known without asking the workers.
+// `wait_until_ready` what is so now, and `probe_now` what is known without asking the workers.
 //
 // Order: commands of one session execute one at a time, in the order of arrival. Sessions do not
 // wait for each other.
@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dspool/alert.h"
 #include "dspool/call.h"
 #include "dspool/circuit_breaker.h"
 #include "dspool/config.h"
@@ -48,6 +49,11 @@ class Engine {
   // an hour its calls end with session / "session_expired", unless it is created by name. All that
   // use a session which the durable store cannot read end with session / "session_corrupted",
   // until it is ended or replaced.
+  //
+  // A call whose worker dies is repeated if its options allow that, alone on a worker. If that dies
+  // too, the call ends with session / "call_quarantined"; and once another call of the session has
+  // come to the same end, all of them do, with session / "session_quarantined": see
+  // `release_session`.
   Result<Answer> execute_in_session(std::string_view id, std::string_view command,
                                     const Value& args, const CallOptions& options = {});
 
@@ -67,8 +73,27 @@ class Engine {
   // every attempt sent after it returns. Errors: initialization / "invalid_language_model".
   Result<void> set_lm(const LanguageModel& model);
 
-  // Asks every worker for a sign of life, up to `patience`.
-  [[nodiscard]] Health health_check(std::chrono::milliseconds patience = std::chrono::seconds(1));
+  // ---- health ----
+  // Workers are asked for a sign of life every health.probe_interval, beside their work; one that
+  // has nothing to do and gives none for 5 s is silent, and after 10 s it is replaced.
+  // As it is now, as far as is known without asking: always at once.
+  [[nodiscard]] Health health() const;
+  // Asks every worker, and waits for those that have nothing else to do, up to `patience`; one that
+  // has not answered by then is silent.
+  [[nodiscard]] Health probe_now(std::chrono::milliseconds patience = std::chrono::seconds(1));
+  // The same, as the old pool called it.
+  [[nodiscard]] Health health_check(std::chrono::milliseconds patience = std::chrono::seconds(1)) {
+    return probe_now(patience);
+  }
+  // Tells `observer` of every change of the status, and of every alert (where
+  // health.alert_destinations has "observers"), as `observe_migrations` tells of moves.
+  [[nodiscard]] Subscription observe_health(HealthObserver observer);
+  [[nodiscard]] Subscription observe_alerts(AlertObserver observer);
+
+  // Waits until as many workers are ready as the pool is to have; false after `patience`. A worker
+  // is ready when its loop has answered a probe, not when it says so.
+  bool wait_until_ready(std::chrono::milliseconds patience);
+
   [[nodiscard]] Stats stats() const;
   [[nodiscard]] History history() const;
 
@@ -81,9 +106,6 @@ class Engine {
   // Lets calls through, whatever it has seen.
   Result<void> close_breaker(std::string_view name);
 
-  // Waits until as many workers are ready as the pool is to have; false after `patience`.
-  bool wait_until_ready(std::chrono::milliseconds patience);
-
   // ---- the fleet ----
   // Workers come and go while calls run: what a worker runs is finished, sessions that are warm on
   // one that leaves are moved to others, and no call's answer shows anything of it. Each function
@@ -92,8 +114,10 @@ class Engine {
   // "would_deadlock"; those that name a worker also with resource_error / "unknown_worker" or
   // "worker_not_ready".
 
-  // Makes the pool one of `workers`, overflow and spares not counted. Errors: resource_error /
-  // "invalid_pool_size" beyond 1 to Config::kMostWorkers; initialization / "channel_no_memory".
+  // Makes the pool one of `workers`, overflow and spares not counted. Where workers have died too
+  // often to be replaced at once ("restarts_exhausted"), it has all of them tried at once, too.
+  // Errors: resource_error / "invalid_pool_size" beyond 1 to Config::kMostWorkers; initialization /
+  // "channel_no_memory".
   Result<void> resize(std::uint32_t workers,
                       std::chrono::milliseconds patience = std::chrono::seconds(60));
   // Takes the worker out of the pool, which is smaller by it from then on. Errors also:
@@ -105,9 +129,9 @@ class Engine {
                                std::chrono::milliseconds patience = std::chrono::seconds(60));
   // Brings the session to this worker, so that it is warm there, after the calls that arrived
   // before. No use of the session: it expires as if nothing had happened. Errors also: session /
-  // "session_not_found", "session_expired"; where it could not be done within `patience`, after which
-  // nothing goes on: timeout / "deadline_exceeded", or resource_error / "worker_busy" where the
-  // worker had no free slot.
+  // "session_not_found", "session_expired"; where it could not be done within `patience`, after
+  // which nothing goes on: timeout / "deadline_exceeded", or resource_error / "worker_busy" where
+  // the worker had no free slot.
   Result<void> migrate_session(std::string_view id, std::string_view worker,
                                std::chrono::milliseconds patience = std::chrono::seconds(10));
   // Evens out the numbers of warm sessions among the workers, which also happens by itself: after a
@@ -125,6 +149,10 @@ class Engine {
   // Uses the session, so that it lives on. Errors: session / "session_not_found",
   // "session_expired".
   Result<void> touch_session(std::string_view id);
+  // Lets workers have a session again that was quarantined (SessionInfo::quarantined), and repeats
+  // of its calls that were: once what killed workers is mended. Its next call is alone on a worker.
+  // Errors: session / "session_not_found", "session_expired".
+  Result<void> release_session(std::string_view id);
   // Sessions in the order of their ids, those that begin with `prefix` after `after`, at most
   // `limit`.
   [[nodiscard]] Result<std::vector<std::string>> list_sessions(std::string_view after = {},

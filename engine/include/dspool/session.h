@@ -64,7 +64,9 @@ struct SessionInfo {
   std::uint32_t waiting = 0;     // calls in its queue, the running one not counted
   bool running = false;
   Durability durability = Durability::kMemory;
-  bool at_rest = false;     // its fields are in the durable store alone, until it is used
+  bool at_rest = false;  // its fields are in the durable store alone, until it is used
+  // Its state has ended workers, and none is given it: Engine::release_session.
+  bool quarantined = false;
   std::string warm_worker;  // where its fields are warm; empty: nowhere
   std::chrono::system_clock::time_point started_at;
   std::chrono::system_clock::time_point last_activity;

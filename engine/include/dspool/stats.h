@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "dspool/circuit_breaker.h"
+#include "dspool/error.h"
 
 namespace dspool {
 
@@ -51,12 +53,14 @@ struct Stats {
   std::uint64_t refused_circuit_open = 0;
   bool overloaded = false;  // now: who would wait for long is refused
   std::uint64_t worker_restarts = 0;
-  std::uint64_t workers_recycled = 0;  // replaced for their requests, age or memory
-  std::uint64_t migrations = 0;        // sessions moved from one worker to another
-  std::uint64_t workers_lost = 0;      // deaths that were not asked for
-  std::uint64_t late_answers = 0;      // thrown away: their call had ended
-  std::uint64_t recalls = 0;           // attempts that were taken back before they began
-  std::uint64_t violations = 0;        // channels dropped for what stood in them
+  std::uint64_t workers_recycled = 0;      // replaced for their requests, age or memory
+  std::uint64_t migrations = 0;            // sessions moved from one worker to another
+  std::uint64_t workers_lost = 0;          // deaths that were not asked for
+  std::uint64_t late_answers = 0;          // thrown away: their call had ended
+  std::uint64_t recalls = 0;               // attempts that were taken back before they began
+  std::uint64_t violations = 0;            // channels dropped for what stood in them
+  std::uint64_t quarantined_calls = 0;     // that ended a worker while they were alone there
+  std::uint64_t quarantined_sessions = 0;  // that no worker was given any more
   std::uint64_t expired_sessions = 0;
   std::uint64_t evicted_sessions = 0;  // whose fields left shared memory for the durable store
   std::uint64_t loaded_sessions = 0;   // whose fields came back from it
@@ -90,12 +94,21 @@ struct WorkerHealth {
   std::uint32_t in_flight = 0;
   std::uint64_t served = 0;         // requests answered in this epoch
   std::uint64_t warm_sessions = 0;  // that it was left with, as far as the engine knows
-  double pong_ms = 0;               // answer to the probe; 0: none asked or none came
+  double pong_ms = 0;               // from the last probe to its answer; 0: none asked or came
 };
 
+// healthy: as many workers serve as the pool is to have. degraded: some do, or they all do and more
+// calls end with errors than health.error_rate_threshold allows. unhealthy: none does. It is what
+// it is now: whatever was wrong, it recovers when that is over.
 struct Health {
   HealthStatus status = HealthStatus::kUnhealthy;
   std::vector<std::string> reasons;  // empty when healthy
+  // Why workers are missing, where they have died too often to be replaced at once: initialization
+  // / "restarts_exhausted", with the last one's last words.
+  std::optional<Error> error{};
+  // Of the calls that ended within health.error_rate_window, those with an error; of category
+  // session, and cancelled ones, do not count.
+  double error_rate = 0;
   std::vector<WorkerHealth> workers;
   Stats stats;
 };

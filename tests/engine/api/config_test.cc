@@ -92,6 +92,8 @@ TEST(ConfigTest, ReadsEveryKey) {
     max_age = 3600000
     max_memory_bytes = 1048576
     start_timeout = 5000
+    max_restarts = 7
+    restart_window = 30_000
     cancel_grace = 250
     pass_environment = ["HF_TOKEN", "AWS_*"]
     environment = ["MODE=a=b", "EMPTY="]
@@ -100,13 +102,19 @@ TEST(ConfigTest, ReadsEveryKey) {
     max_open_files = 64
     cgroups = "required"
     seccomp = true
+    [health]
+    probe_interval = 250
+    error_rate_threshold = 0.25
+    error_rate_window = 10_000
+    error_rate_min_calls = 100
+    alert_destinations = ["observers"]
   )")
                             .value();
   // A member that is added does not compile here until it has been made a key as well.
   const auto& [pooling_enabled, pool_mode, pool_size, overflow, spares, checkout_timeout,
                operation_timeout, affinity, session_queue_limit, queue_limit, history_events,
                log_level, log_sink, completion_executor, session, store, retry, circuit_breaker,
-               worker] = config;
+               worker, health] = config;
   const auto& [ttl, max_sessions, max_bytes, durability] = session;
   const auto& [path, memory_limit, group_delay] = store;
   const auto& [retries, backoff, base_delay, max_delay, jitter, budget_percent, budget_per_second] =
@@ -115,9 +123,18 @@ TEST(ConfigTest, ReadsEveryKey) {
                window, minimum_calls] = circuit_breaker;
   const auto& [adapter, python, python_path, start_method, max_in_flight, pipeline, session_cache,
                session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
-               max_requests, max_age, max_memory_bytes, start_timeout, cancel_grace,
-               pass_environment, environment, worker_memory_limit, max_processes, max_open_files,
-               cgroups, seccomp] = worker;
+               max_requests, max_age, max_memory_bytes, start_timeout, max_restarts, restart_window,
+               cancel_grace, pass_environment, environment, worker_memory_limit, max_processes,
+               max_open_files, cgroups, seccomp] = worker;
+  const auto& [probe_interval, error_rate_threshold, error_rate_window, error_rate_min_calls,
+               alert_destinations] = health;
+  EXPECT_EQ(max_restarts, 7);
+  EXPECT_EQ(restart_window, milliseconds(30'000));
+  EXPECT_EQ(probe_interval, milliseconds(250));
+  EXPECT_EQ(error_rate_threshold, 0.25);
+  EXPECT_EQ(error_rate_window, milliseconds(10'000));
+  EXPECT_EQ(error_rate_min_calls, 100);
+  EXPECT_EQ(alert_destinations, std::vector<std::string>{"observers"});
   EXPECT_FALSE(pooling_enabled);
   EXPECT_EQ(pool_mode, PoolMode::kTest);
   EXPECT_EQ(pool_size, 7);
@@ -244,6 +261,22 @@ TEST(UnknownKeyTest, IsToldWithItsLineAndTheNearestKey) {
               HasSubstr("the nearest known key is worker.adapter"));
 }
 
+TEST(ConfigTest, AShareIsANumberFrom0To1) {
+  EXPECT_EQ(refusal("health.error_rate_threshold = 1"), "accepted");
+  EXPECT_EQ(refusal("health.error_rate_threshold = 5.5"),
+            "pool.toml:1: health.error_rate_threshold = 5.5: it must be a number from 0 to 1");
+  EXPECT_THAT(refusal("health.error_rate_threshold = 'low'"), HasSubstr("it must be a number"));
+  Config config;
+  config.health.error_rate_threshold = -0.5;
+  EXPECT_THAT(refusal(config), HasSubstr("health.error_rate_threshold = -0.5"));
+}
+
+TEST(ConfigTest, AlertsGoToDestinationsThatThereAre) {
+  EXPECT_EQ(refusal("health.alert_destinations = []"), "accepted");
+  EXPECT_THAT(refusal("health.alert_destinations = ['pager']"),
+              HasSubstr("\"log\" and \"observers\""));
+}
+
 TEST(UnknownKeyTest, InTheWrongTableIsToldTheRightOne) {
   EXPECT_EQ(refusal("adapter = 'a:B'"),
             "pool.toml:1: adapter is unknown, the nearest known key is worker.adapter");
@@ -260,8 +293,8 @@ TEST(UnknownKeyTest, OfTheOldPoolIsToldItsSuccessor) {
       {"worker_module", "worker_module is gone, every worker is supervised: remove it"},
       {"failure_threshold", "failure_threshold is now circuit_breaker.failure_threshold"},
       {"success_threshold", "success_threshold is now circuit_breaker.success_threshold"},
-      {"error_rate_threshold", "alerts, which this version does not have: remove it"},
-      {"alert_destinations", "alerts, which this version does not have: remove it"}};
+      {"error_rate_threshold", "is now health.error_rate_threshold"},
+      {"alert_destinations", "is now health.alert_destinations"}};
   for (const auto& [key, successor] : successors) {
     EXPECT_THAT(refusal("\n" + key + " = 1"),
                 AllOf(StartsWith("pool.toml:2: "), HasSubstr(successor)));

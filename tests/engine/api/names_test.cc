@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "dspool/alert.h"
 #include "dspool/history.h"
 #include "dspool/migration.h"
 #include "dspool/session.h"
@@ -31,6 +32,11 @@ TEST(BreakerStateTest, AreLowerCaseWords) {
   EXPECT_EQ(to_string(BreakerState::kOpen), "open");
   EXPECT_EQ(to_string(BreakerState::kHalfOpen), "half_open");
   EXPECT_EQ(to_string(BreakerState::kIsolated), "isolated");
+}
+
+TEST(AlertKindTest, KindsHaveNames) {
+  EXPECT_EQ(to_string(AlertKind::kErrorRate), "error_rate");
+  EXPECT_EQ(to_string(AlertKind::kRestartsExhausted), "restarts_exhausted");
 }
 
 TEST(MigrationReasonTest, ReasonsHaveNames) {

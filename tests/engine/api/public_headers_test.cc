@@ -1,4 +1,5 @@
 // Users compile the public headers without the libraries that dspool is made of.
+#include "dspool/alert.h"
 #include "dspool/call.h"
 #include "dspool/config.h"
 #include "dspool/error.h"

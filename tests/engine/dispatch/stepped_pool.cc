@@ -37,6 +37,7 @@ SteppedPool::SteppedPool(ipc::StateSegment& segment, Archive* archive, std::size
     : names_(name_workers(std::max(workers, 2U))),
       store_(kMostStateBytes, segment),
       history_(history_events),
+      begun_(names_.size(), ~std::uint64_t{0}),
       dispatcher_(sized(limits, workers),
                   {.transport = *this,
                    .store = store_,
@@ -123,13 +124,24 @@ std::vector<std::uint64_t> SteppedPool::unanswered(std::uint32_t worker) const {
   return ids;
 }
 
+bool SteppedPool::fail(std::uint64_t request_id, Error error) {
+  Outcome outcome;
+  outcome.status = OutcomeStatus::kError;
+  outcome.error = std::move(error);
+  return tell(request_id, outcome);
+}
+
 bool SteppedPool::tell(std::uint64_t request_id, OutcomeStatus status) {
+  Outcome outcome;
+  outcome.status = status;
+  return tell(request_id, outcome);
+}
+
+bool SteppedPool::tell(std::uint64_t request_id, Outcome& outcome) {
   const auto found = std::ranges::find(received_, request_id, &Received::request_id);
   if (found == received_.end()) return false;
   const Received received = *found;
   received_.erase(found);
-  Outcome outcome;
-  outcome.status = status;
   outcome.attempt = received.attempt;
   return dispatcher_.answered(received.worker, received.request_id, outcome, now_);
 }

@@ -60,6 +60,8 @@ class SteppedPool final : private Transport, private CallListener {
   void replace(std::uint32_t worker);
   // Something else than an answer to a request; false: it was not believed.
   [[nodiscard]] bool tell(std::uint64_t request_id, OutcomeStatus status);
+  // An error; false: it was not believed.
+  [[nodiscard]] bool fail(std::uint64_t request_id, Error error);
   // The requests of a worker that it has not answered, in the order in which they were sent.
   [[nodiscard]] std::vector<std::uint64_t> unanswered(std::uint32_t worker) const;
   // From here on a worker has begun the first so many requests that it was sent, and no others;
@@ -104,6 +106,7 @@ class SteppedPool final : private Transport, private CallListener {
   void turn_came(Call& call) override { turns_.push_back(&call); }
   void hand_off_due() override { hand_off_is_due_ = true; }
   void room_due() override {}
+  [[nodiscard]] bool tell(std::uint64_t request_id, Outcome& outcome);
   void answer(const Received& received, Outcome& outcome, std::int64_t value);
   void hand_off();
 
@@ -117,7 +120,7 @@ class SteppedPool final : private Transport, private CallListener {
   telemetry::EventHistory history_;
   std::deque<SteppedCall> calls_;
   std::deque<Received> received_;  // and not answered
-  std::array<std::uint64_t, 2> begun_{~std::uint64_t{0}, ~std::uint64_t{0}};
+  std::vector<std::uint64_t> begun_;
   std::uint64_t in_doubt_ = 0;
   std::uint32_t looks_ = 0;
   std::vector<std::uint32_t> killed_;

@@ -71,6 +71,18 @@ TEST_F(LinkTest, RefusesAPongFromTheFuture) {
   EXPECT_THAT(link_.violation(), HasSubstr("a pong to no ping"));
 }
 
+TEST_F(LinkTest, IsReadyOnceItHasAnsweredAPingAfterItSaidSo) {
+  ASSERT_TRUE(link_.send_signal(MessageType::ping, kReadinessPing));
+  EXPECT_TRUE(link_.owes_pong());
+  EXPECT_FALSE(link_.take_readiness());
+  say_ready();
+  say(MessageType::pong, kReadinessPing);
+  EXPECT_THAT(link_.receive(), SizeIs(2));
+  EXPECT_FALSE(link_.owes_pong());
+  EXPECT_TRUE(link_.take_readiness());
+  EXPECT_FALSE(link_.take_readiness()) << "once";
+}
+
 TEST_F(LinkTest, TakesOneReady) {
   say_ready();
   EXPECT_THAT(link_.receive(), SizeIs(1));
