@@ -15,7 +15,7 @@ Run plainly_named(Run run) {
                   .iterations = {},
                   .repetitions = {},
                   .time_type = {},
-                  .threads = {}};
+                  .threads = std::move(run.run_name.threads)};
   return run;
 }
 
