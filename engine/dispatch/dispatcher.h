@@ -278,7 +278,7 @@ class Dispatcher {
   void stop_waiting(session::Session& session);
   [[nodiscard]] WorkerSlot* pick_for_alone() const noexcept;
   [[nodiscard]] std::optional<Error> blame(const Attempt& attempt, std::string_view how);
-  void acquit(session::Session& session) noexcept;
+  static void acquit(session::Session& session) noexcept;
   [[nodiscard]] bool refuse_quarantined(session::Session& session, Call& call, TimePoint now);
   [[nodiscard]] bool nobody_serves() const noexcept;
   void refuse_waiting(TimePoint now);

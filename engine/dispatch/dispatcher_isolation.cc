@@ -180,6 +180,7 @@ bool Dispatcher::refuse_quarantined(session::Session& session, Call& call, TimeP
 bool Dispatcher::release_from_quarantine(session::Session& session, TimePoint now) {
   if (session.phase == session::Phase::kGone) return false;
   session.used = now;
+  if (!session.expiry.armed()) watch_expiry(session, now);
   if (!session.suspicion) return true;
   session::Suspicion& suspicion = *session.suspicion;
   if (suspicion.quarantined) suspicion.in_doubt = true;
