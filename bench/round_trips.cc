@@ -19,17 +19,18 @@
 
 // Valgrind 3.19 does not know pidfd_open. What stands for a worker's descriptor here is never
 // readable, as if that lived for ever: this program ends before its worker does.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the other is a reserved one
 extern "C" long syscall(long number, ...) noexcept {
   if (number == SYS_pidfd_open) return ::eventfd(0, EFD_CLOEXEC);
   using Syscall = long (*)(long, long, long, long, long, long, long);
-  static const auto real = reinterpret_cast<Syscall>(::dlsym(RTLD_NEXT, "syscall"));
+  static const auto kReal = reinterpret_cast<Syscall>(::dlsym(RTLD_NEXT, "syscall"));
   std::va_list list;
   va_start(list, number);
   long arguments[6];
   for (long& argument : arguments) argument = va_arg(list, long);
   va_end(list);
-  return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
-              arguments[5]);
+  return kReal(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+               arguments[5]);
 }
 
 int main(int argument_count, char** arguments) {

@@ -15,18 +15,18 @@ History EventHistory::snapshot() const {
 }
 
 Event EventHistory::Entry::to_event() const {
-  const std::size_t size = event.session.size() + event.detail.size();
+  const std::size_t size = facts.session_bytes + facts.detail_bytes;
   const std::string_view both(size > kShortBytes ? long_text.data() : text.data(), size);
-  return {.kind = event.kind,
-          .time_ns = event.time_ns,
-          .call = event.call,
-          .request = event.request,
-          .version = event.version,
-          .epoch = event.epoch,
-          .worker = event.worker,
-          .attempt = event.attempt,
-          .session = std::string(both.substr(0, event.session.size())),
-          .detail = std::string(both.substr(event.session.size()))};
+  return {.kind = facts.kind,
+          .time_ns = facts.time_ns,
+          .call = facts.call,
+          .request = facts.request,
+          .version = facts.version,
+          .epoch = facts.epoch,
+          .worker = facts.worker,
+          .attempt = facts.attempt,
+          .session = std::string(both.substr(0, facts.session_bytes)),
+          .detail = std::string(both.substr(facts.session_bytes))};
 }
 
 }  // namespace dspool::telemetry

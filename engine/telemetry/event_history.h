@@ -20,18 +20,18 @@
 
 namespace dspool::telemetry {
 
-// An Event that looks at its texts.
-struct EventView {
+// An Event but for its texts.
+struct EventFacts {
   EventKind kind{};
+  std::uint8_t session_bytes = 0;  // of the texts, set by EventHistory
+  std::uint32_t detail_bytes = 0;  // likewise
+  std::uint32_t worker = 0;
+  std::uint32_t attempt = 0;
   std::int64_t time_ns = 0;
   std::uint64_t call = 0;
   std::uint64_t request = 0;
   std::uint64_t version = 0;
   std::uint64_t epoch = 0;
-  std::uint32_t worker = 0;
-  std::uint32_t attempt = 0;
-  std::string_view session = {};
-  std::string_view detail = {};
 };
 
 class EventHistory {
@@ -39,10 +39,12 @@ class EventHistory {
   // Capacity 0 keeps nothing.
   explicit EventHistory(std::size_t capacity) noexcept : capacity_(capacity) {}
 
-  // Ask before building an EventView.
   [[nodiscard]] bool enabled() const noexcept { return capacity_ != 0; }
+  // `fill` gets an EventFacts that it must set whole. `session` has at most SessionId::kMaxBytes.
   // Once the ring is full this allocates nothing, but for texts of more than kShortBytes.
-  void record(const EventView& event);
+  // REQUIRES: enabled().
+  template <typename Fill>
+  void record(std::string_view session, std::string_view detail, Fill&& fill);
   [[nodiscard]] History snapshot() const;
 
  private:
@@ -63,11 +65,10 @@ class EventHistory {
   // An event whose texts, the session's name and then the detail, stand in `text`, or where that is
   // too short in `long_text`.
   struct Entry {
-    EventView event;
+    EventFacts facts;
     std::array<char, kShortBytes> text;
     std::string long_text;
 
-    void take(const EventView& from);
     [[nodiscard]] Event to_event() const;
   };
 
@@ -81,39 +82,47 @@ class EventHistory {
 };
 
 // As memcpy, which takes longer to find out how short they are.
-inline void EventHistory::copy(std::string_view from, char* to) noexcept {
+[[gnu::always_inline]] inline void EventHistory::copy(std::string_view from, char* to) noexcept {
+  const char* const begin = from.data();
   const std::size_t size = from.size();
   const auto both_ends = [&]<typename Word>(Word word) {
-    std::memcpy(&word, from.data(), sizeof word);
+    std::memcpy(&word, begin, sizeof word);
+    Word last{};
+    std::memcpy(&last, begin + size - sizeof word, sizeof word);
     std::memcpy(to, &word, sizeof word);
-    std::memcpy(&word, from.data() + size - sizeof word, sizeof word);
-    std::memcpy(to + size - sizeof word, &word, sizeof word);
+    std::memcpy(to + size - sizeof word, &last, sizeof word);
   };
   if (size > 2 * sizeof(std::uint64_t)) {
-    std::memcpy(to, from.data(), size);
+    std::memcpy(to, begin, size);
   } else if (size >= sizeof(std::uint64_t)) {
     both_ends(std::uint64_t{});
   } else if (size >= sizeof(std::uint32_t)) {
     both_ends(std::uint32_t{});
-  } else {
-    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+  } else if (size >= sizeof(std::uint16_t)) {
+    both_ends(std::uint16_t{});
+  } else if (size != 0) {
+    *to = *begin;
   }
 }
 
-inline void EventHistory::Entry::take(const EventView& from) {
-  event = from;
-  const std::size_t size = from.session.size() + from.detail.size();
-  if (size > kShortBytes) long_text.resize(size);
-  char* const to = size > kShortBytes ? long_text.data() : text.data();
-  copy(from.session, to);
-  copy(from.detail, to + from.session.size());
-}
-
-inline void EventHistory::record(const EventView& event) {
-  if (!enabled()) return;
+// Inlined, so that facts go from where they are to where they belong.
+template <typename Fill>
+[[gnu::always_inline]] inline void EventHistory::record(std::string_view session,
+                                                        std::string_view detail, Fill&& fill) {
   const std::lock_guard lock(lock_);
-  if (recorded_ < capacity_) ring_.emplace_back();
-  ring_[next_].take(event);
+  if (recorded_ < capacity_) [[unlikely]]
+    ring_.emplace_back();
+  Entry& entry = ring_[next_];
+  fill(entry.facts);
+  entry.facts.session_bytes = static_cast<std::uint8_t>(session.size());
+  entry.facts.detail_bytes = static_cast<std::uint32_t>(detail.size());
+  char* to = entry.text.data();
+  if (session.size() + detail.size() > kShortBytes) [[unlikely]] {
+    entry.long_text.resize(session.size() + detail.size());
+    to = entry.long_text.data();
+  }
+  copy(session, to);
+  copy(detail, to + session.size());
   if (++next_ == capacity_) next_ = 0;
   ++recorded_;
 }

@@ -42,8 +42,8 @@ std::string list_of(const std::vector<std::string>& texts) {
 // A fault at work, on a thread of its own.
 class Striker {
  public:
-  Striker(std::unique_ptr<Fault> fault, Scene scene) noexcept
-      : fault_(std::move(fault)), scene_(std::move(scene)), thread_([this] { run(); }) {}
+  Striker(std::unique_ptr<Fault> fault, const Scene& scene) noexcept
+      : fault_(std::move(fault)), scene_(scene), thread_([this] { run(); }) {}
   ~Striker() { thread_.join(); }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
   Striker(const Striker&) = delete;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -16,8 +17,11 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-EventView event(std::uint64_t call) {
-  return {.kind = EventKind::kCallArrived, .call = call, .session = "a"};
+void record(EventHistory& history, std::uint64_t call, std::string_view session = "a",
+            std::string_view detail = {}) {
+  history.record(session, detail, [call](EventFacts& facts) {
+    facts = {.kind = EventKind::kCallArrived, .call = call};
+  });
 }
 
 std::vector<std::uint64_t> calls_of(const History& history) {
@@ -29,7 +33,6 @@ std::vector<std::uint64_t> calls_of(const History& history) {
 TEST(EventHistoryTest, KeepsNothingWithoutCapacity) {
   EventHistory history(0);
   EXPECT_FALSE(history.enabled());
-  history.record(event(1));
   EXPECT_THAT(history.snapshot().events, IsEmpty());
   EXPECT_EQ(history.snapshot().dropped, 0U);
 }
@@ -37,16 +40,16 @@ TEST(EventHistoryTest, KeepsNothingWithoutCapacity) {
 TEST(EventHistoryTest, KeepsTheOrder) {
   EventHistory history(3);
   EXPECT_TRUE(history.enabled());
-  history.record(event(1));
-  history.record(event(2));
+  record(history, 1);
+  record(history, 2);
   EXPECT_THAT(calls_of(history.snapshot()), ElementsAre(1, 2));
 }
 
 TEST(EventHistoryTest, DropsTheOldestAndSaysHowMany) {
   EventHistory history(3);
-  for (std::uint64_t call = 1; call <= 3; ++call) history.record(event(call));
+  for (std::uint64_t call = 1; call <= 3; ++call) record(history, call);
   EXPECT_EQ(history.snapshot().dropped, 0U);
-  for (std::uint64_t call = 4; call <= 8; ++call) history.record(event(call));
+  for (std::uint64_t call = 4; call <= 8; ++call) record(history, call);
   const History snapshot = history.snapshot();
   EXPECT_THAT(calls_of(snapshot), ElementsAre(6, 7, 8));
   EXPECT_EQ(snapshot.dropped, 5U);
@@ -62,7 +65,7 @@ TEST(EventHistoryTest, KeepsTextsOfAnyLength) {
       std::string detail(detail_bytes, 'd');
       if (!session.empty()) session.front() = '(';
       if (!detail.empty()) detail.back() = ')';
-      history.record({.session = session, .detail = detail});
+      record(history, 1, session, detail);
       session.append("gone");
       detail.append("gone");
       const Event kept = history.snapshot().events.back();
@@ -80,7 +83,7 @@ TEST(EventHistoryTest, TakesEventsFromAllThreads) {
     std::vector<std::jthread> threads;
     for (std::uint64_t i = 0; i < kThreads; ++i) {
       threads.emplace_back([&] {
-        for (std::uint64_t n = 0; n < kEvents; ++n) history.record(event(n));
+        for (std::uint64_t n = 0; n < kEvents; ++n) record(history, n);
       });
     }
     EXPECT_LE(history.snapshot().events.size(), 100U);
