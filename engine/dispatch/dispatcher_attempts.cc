@@ -394,19 +394,18 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
     journal_.note(EventKind::kAttemptEnded, now, attempt, "worker_lost");
     if (ipc::has_bug("lose_state_with_worker")) session->record.reset();
     Call* const call = attempt.call;
-    std::optional<Error> verdict = attempt.order <= begun ? blame(attempt, how) : std::nullopt;
-    if (verdict) {
-      slot.is_excused = true;
-      session->queue.pop_front();
-      end(*call, tl::unexpected(*std::move(verdict)), now);
-    } else if (call != nullptr) {
-      Error error = loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
-                                             : errors::worker_lost(names_[worker], how);
+    const std::optional<Error> verdict =
+        attempt.order <= begun ? blame(attempt, how) : std::nullopt;
+    if (verdict) slot.is_excused = true;
+    if (call != nullptr) {
+      Error error = verdict                    ? *verdict
+                    : loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
+                                               : errors::worker_lost(names_[worker], how);
       if (is_to_count && note_pool_failure(*call, error.message, now)) {
         counted_death_ = now;
         is_to_count = false;
       }
-      if (!retry(attempt, error, now)) {
+      if (verdict || !retry(attempt, error, now)) {
         session->queue.pop_front();
         end(*call, tl::unexpected(std::move(error)), now);
       }

@@ -111,7 +111,7 @@ class PoolBreakerTest : public testing::Test {
   // Workers die until the breaker opens.
   static void open(Engine& engine) {
     for (int i = 0; i < 2; ++i) {
-      const auto lost = engine.execute_in_session("a", "exit", {});
+      const auto lost = engine.execute_in_session("killer-" + std::to_string(i), "exit", {});
       ASSERT_FALSE(lost);
       EXPECT_EQ(lost.error().code, "worker_lost");
     }

@@ -134,7 +134,8 @@ void Simulation::let_all_expire() {
   const TimePoint latest = now_ + std::chrono::minutes(1);
   TimePoint end = now_ + patience;
   for (TimePoint next = now_ + kTick; next < std::min(end, latest); next += kTick) {
-    if (!archive_.is_idle()) end = next + patience;  // a broken store holds up the ends of sessions
+    // A broken store holds up the ends of sessions, and so does a move that hangs.
+    if (!archive_.is_idle() || !all_are_idle()) end = next + patience;
     while (!events_.empty() && events_.top().at <= next) {
       const Event event = events_.top();
       events_.pop();

@@ -183,7 +183,10 @@ TEST_F(BreakerTest, WhatIsTriedAgainStopsWhenItOpens) {
   stubborn.max_retries = 50;
   ASSERT_TRUE(pool_.dispatcher().arrive(stubborn, pool_.now()));
   for (int i = 0; i < 100'000 && stubborn.times_ended == 0; ++i) {
-    if (stubborn.request_id != 0) pool_.replace(stubborn.worker);
+    if (stubborn.request_id != 0) {
+      pool_.let_begin(stubborn.worker, 0);  // it is not to blame
+      pool_.replace(stubborn.worker);
+    }
     pool_.advance(milliseconds(1));
   }
   EXPECT_EQ(stubborn.code(), "worker_lost");

@@ -23,6 +23,14 @@ using testing::SizeIs;
 constexpr std::uint32_t kLone = 0;
 constexpr std::uint32_t kSecond = 1;
 
+// Deaths are followed by another attempt at once, however many there are.
+Limits limits() {
+  Limits limits;
+  limits.retry.base_delay = std::chrono::milliseconds(0);
+  limits.circuit_breaker.enabled = false;
+  return limits;
+}
+
 // One worker that has answered so quickly that its ring may hold several requests, unless a test
 // starts others.
 class IsolationTest : public testing::Test {
@@ -70,7 +78,7 @@ class IsolationTest : public testing::Test {
 
   ipc::StateSegment segment_{std::size_t{64} << 20};
   std::deque<SteppedCall> calls_;
-  SteppedPool pool_{segment_};
+  SteppedPool pool_{segment_, nullptr, 1024, 1, limits()};
 };
 
 TEST_F(IsolationTest, ADeathIsFollowedByAnAttemptAlone) {
