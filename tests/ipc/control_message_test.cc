@@ -26,9 +26,7 @@ class ControlMessageTest : public testing::Test {
   FileDescriptor there_;
 };
 
-TEST_F(ControlMessageTest, ThereIsNone) {
-  EXPECT_FALSE(receive_message(here_.get(), false));
-}
+TEST_F(ControlMessageTest, ThereIsNone) { EXPECT_FALSE(receive_message(here_.get(), false)); }
 
 // It would otherwise be there for ever, and hide what comes after it.
 TEST_F(ControlMessageTest, AnEmptyOneIsTakenLikeAnyOther) {
