@@ -246,7 +246,7 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"health.error_rate_min_calls", slot<&Config::health, &HealthConfig::error_rate_min_calls>, 1,
      kMostKept},
     {"health.alert_destinations", slot<&Config::health, &HealthConfig::alert_destinations>, 0, 0,
-     ", of \"log\" and \"observers\"", are_destinations},
+     R"(, of "log" and "observers")", are_destinations},
 });
 
 // The words for the enumerators of E, in their order.

@@ -122,9 +122,10 @@ TEST_F(RecallTest, CallsBehindASlowOneEndOnAnotherWorkerWhileItRuns) {
     }
     EXPECT_NE(slow.wait_for(std::chrono::seconds(0)), std::future_status::ready);
     // What was taken back still lies in the worker's ring when it is to leave.
+    const std::string& slowest = worker;
     auto left = std::async(std::launch::async,
-                           [this, &worker] { return engine_->evacuate_worker(worker); });
-    while (!is_leaving(worker)) std::this_thread::yield();
+                           [this, slowest] { return engine_->evacuate_worker(slowest); });
+    while (!is_leaving(slowest)) std::this_thread::yield();
     let_slow_end();
     EXPECT_TRUE(slow.get());
     EXPECT_TRUE(left.get());

@@ -70,7 +70,7 @@ class SimulatedFleet {
   };
 
   void step();
-  void tell_of(std::uint32_t place);
+  void tell_of(std::uint32_t index);
   void carry_out(const dispatch::FleetOrder& order);
   void empty(std::uint32_t place);
   void move(const session::SessionRef& session, std::uint32_t to, std::uint32_t leaves);
