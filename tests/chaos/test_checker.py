@@ -283,6 +283,13 @@ def told_expired(story: Story) -> None:
     story.returns(call, 111, code="session_expired")
 
 
+def finding_of(rule: str) -> Spoil:
+    def spoil(story: Story) -> None:
+        story.findings.append((rule, "seen by a fault"))
+
+    return spoil
+
+
 def spoil_rest(member: str, value: object) -> Spoil:
     def spoil(story: Story) -> None:
         assert story.rest is not None
@@ -351,6 +358,8 @@ BREACHES: list[tuple[str, Spoil]] = [
     ("truth", spoil_rest("commits", 77)),
     ("truth", spoil_rest("late_answers", 77)),
     ("truth", spoil_rest("expired_sessions", 77)),
+    ("told", finding_of("told")),
+    ("secrets", finding_of("secrets")),
 ]
 
 

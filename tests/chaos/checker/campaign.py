@@ -25,7 +25,7 @@ from .violation import Violation
 
 LONGEST_END = 180  # seconds that the driver may take beyond its run
 MOST_TRIES = 4  # for a bug to show, each twice as long as the one before
-TOO_MUCH = frozenset({"none", "overload"})  # among others: nothing, and all there is
+TOO_MUCH = frozenset({"none", "overload", "hot_session"})  # among others: nothing, and all there is
 
 
 @dataclass

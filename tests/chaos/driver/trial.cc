@@ -42,8 +42,9 @@ std::string list_of(const std::vector<std::string>& texts) {
 // A fault at work, on a thread of its own.
 class Striker {
  public:
-  Striker(std::unique_ptr<Fault> fault, const Scene& scene) noexcept
-      : fault_(std::move(fault)), scene_(scene), thread_([this] { run(); }) {}
+  // `fault` outlives *this.
+  Striker(Fault& fault, const Scene& scene) noexcept
+      : fault_(fault), scene_(scene), thread_([this] { run(); }) {}
   ~Striker() { thread_.join(); }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
   Striker(const Striker&) = delete;
@@ -51,13 +52,13 @@ class Striker {
 
  private:
   void run() {
-    const auto interval = static_cast<std::uint64_t>(fault_->interval().count());
-    while (scene_.pause(milliseconds(1 + scene_.below(2 * interval)))) fault_->strike(scene_);
-    fault_->relent(scene_);
+    const auto interval = static_cast<std::uint64_t>(fault_.interval().count());
+    while (scene_.pause(milliseconds(1 + scene_.below(2 * interval)))) fault_.strike(scene_);
+    fault_.relent(scene_);
     has_ended_ = true;
   }
 
-  std::unique_ptr<Fault> fault_;
+  Fault& fault_;
   Scene scene_;
   std::atomic<bool> has_ended_ = false;
   std::thread thread_;
@@ -70,6 +71,7 @@ class Trial {
         calls_(terms.directory / "calls.jsonl"),
         strikes_(terms.directory / "strikes.jsonl"),
         log_(terms.directory / "engine.log"),
+        findings_(terms.directory),
         sessions_(Workload::names(terms.sessions)) {}
 
   int run() {
@@ -95,6 +97,7 @@ class Trial {
       look_at_rest(*engine, caller);
       write_events(*engine);
     }
+    for (const auto& fault : faults_) fault->look_back(terms_.directory, findings_);
     const Leftovers left = look_for_leftovers(terms_.patience, before);
     rest_.raw("processes", list_of(left.processes))
         .number("descriptors_before", before.descriptors)
@@ -137,15 +140,15 @@ class Trial {
   bool let_it_happen(Engine& engine, Caller& caller) {
     std::mt19937_64 seeds(terms_.seed);
     std::vector<std::unique_ptr<Striker>> strikers;
-    for (auto& fault : faults_) {
-      strikers.push_back(
-          std::make_unique<Striker>(std::move(fault), Scene{.engine = engine,
-                                                            .caller = caller,
-                                                            .sessions = sessions_,
-                                                            .pool_size = terms_.pool_size,
-                                                            .random = std::mt19937_64(seeds()),
-                                                            .over = over_,
-                                                            .strikes = strikes_}));
+    for (const auto& fault : faults_) {
+      strikers.push_back(std::make_unique<Striker>(*fault, Scene{.engine = engine,
+                                                                 .caller = caller,
+                                                                 .sessions = sessions_,
+                                                                 .pool_size = terms_.pool_size,
+                                                                 .random = std::mt19937_64(seeds()),
+                                                                 .over = over_,
+                                                                 .strikes = strikes_,
+                                                                 .findings = findings_}));
     }
     auto workload = std::make_unique<Workload>(
         caller,
@@ -251,6 +254,7 @@ class Trial {
   const JsonLines calls_;
   const JsonLines strikes_;
   const JsonLines log_;
+  const Findings findings_;
   const std::vector<std::string> sessions_;
   std::vector<std::unique_ptr<Fault>> faults_;
   Config config_;
