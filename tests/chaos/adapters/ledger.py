@@ -65,7 +65,7 @@ class Ledger(Adapter):
         session: Session,
         /,
         token: int,
-        padding: str,  # noqa: ARG002 - its length is its use
+        padding: str,
         by: int = 1,
     ) -> dict[str, Any]:
         """Takes long arguments."""
