@@ -25,6 +25,7 @@ from .violation import Violation
 
 LONGEST_END = 180  # seconds that the driver may take beyond its run
 MOST_TRIES = 4  # for a bug to show, each twice as long as the one before
+NEED_STORE = frozenset({"file_limit"})
 TOO_MUCH = frozenset({"none", "overload", "hot_session"})  # among others: nothing, and all there is
 
 
@@ -85,10 +86,12 @@ def _fault_trials(driver: Path, chosen: list[str] | None, common: list[str]) -> 
         return [Trial(fault, [*common, "--fault", fault]) for fault in chosen]
     faults = _faults(driver)
     trials = [Trial(fault, [*common, "--fault", fault]) for fault in faults]
-    mixed = [*common, "--fault", ",".join(fault for fault in faults if fault not in TOO_MUCH)]
-    trials.append(Trial("mixed", mixed))
+    many = [fault for fault in faults if fault not in TOO_MUCH]
     if "--durable" not in common:
-        trials.append(Trial("mixed_durable", [*mixed, "--durable"]))
+        in_memory = ",".join(fault for fault in many if fault not in NEED_STORE)
+        trials.append(Trial("mixed", [*common, "--fault", in_memory]))
+    durable = [*common, "--fault", ",".join(many), "--durable"]
+    trials.append(Trial("mixed_durable", durable))
     return trials
 
 

@@ -48,6 +48,8 @@ class Fault {
   Fault& operator=(const Fault&) = delete;
   virtual ~Fault() = default;
 
+  // Whether it makes sense only where sessions are durable, which they then are.
+  [[nodiscard]] virtual bool needs_store() const { return false; }
   // Before the engine starts.
   virtual void configure(Config& /*config*/) {}
   // Does it once, and may take its time as long as it looks at `scene.over`.

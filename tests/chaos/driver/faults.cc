@@ -29,6 +29,7 @@ std::span<const FaultKind> fault_kinds() {
       {"full_ring", "long arguments for a worker that is stopped", make_full_ring},
       {"import_error", "new workers cannot import their adapter, until it is mended",
        make_import_error},
+      {"file_limit", "no file may be written, by a limit of the process", make_file_limit},
   };
   return kKinds;
 }

@@ -72,11 +72,15 @@ class Trial {
         strikes_(terms.directory / "strikes.jsonl"),
         log_(terms.directory / "engine.log"),
         findings_(terms.directory),
-        sessions_(Workload::names(terms.sessions)) {}
+        sessions_(Workload::names(terms.sessions)) {
+    faults_.reserve(terms.faults.size());
+    for (const FaultKind* kind : terms.faults) faults_.push_back(kind->make());
+    durable_ = terms.durable ||
+               std::ranges::any_of(faults_, [](const auto& fault) { return fault->needs_store(); });
+  }
 
   int run() {
     adopt_orphans();
-    for (const FaultKind* kind : terms_.faults) faults_.push_back(kind->make());
     config_ = make_config();
     for (const auto& fault : faults_) fault->configure(config_);
     write_run();
@@ -121,7 +125,7 @@ class Trial {
     config.worker.python_path = {DSPOOL_CHAOS_ADAPTERS};
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;
     config.worker.slab_bytes = WorkerConfig::kLeastRingBytes;
-    if (terms_.durable) {
+    if (durable_) {
       config.store.path = (terms_.directory / "store").string();
       config.session.durability = Durability::kLocal;
     }
@@ -132,7 +136,7 @@ class Trial {
   void warm_up() const {
     Config config = config_;
     config.pool_size = 1;
-    if (terms_.durable) config.store.path = (terms_.directory / "warm_up_store").string();
+    if (durable_) config.store.path = (terms_.directory / "warm_up_store").string();
     static_cast<void>(Engine::start(config));
   }
 
@@ -243,7 +247,7 @@ class Trial {
         .number("pool_size", terms_.pool_size)
         .number("bound_ms", kBoundMs)
         .number("ttl_ms", config_.session.ttl.count())
-        .raw("durable", terms_.durable ? "true" : "false")
+        .raw("durable", durable_ ? "true" : "false")
         .number("begun_ns", now_ns());
     JsonLines(terms_.directory / "run.json").write(std::move(run).take());
   }
@@ -257,6 +261,7 @@ class Trial {
   const Findings findings_;
   const std::vector<std::string> sessions_;
   std::vector<std::unique_ptr<Fault>> faults_;
+  bool durable_ = false;
   Config config_;
   std::atomic<bool> over_ = false;
   JsonObject rest_;

@@ -25,5 +25,6 @@ std::unique_ptr<Fault> make_leak_descriptors();
 std::unique_ptr<Fault> make_secrets();
 std::unique_ptr<Fault> make_full_ring();
 std::unique_ptr<Fault> make_import_error();
+std::unique_ptr<Fault> make_file_limit();
 
 }  // namespace dspool::chaos
