@@ -26,7 +26,8 @@ from .violation import Violation
 LONGEST_END = 180  # seconds that the driver may take beyond its run
 MOST_TRIES = 4  # for a bug to show, each twice as long as the one before
 NEED_STORE = frozenset({"file_limit"})
-TOO_MUCH = frozenset({"none", "overload", "hot_session"})  # among others: nothing, and all there is
+# Among others: nothing, more than there is, and what leaves nobody to work.
+TOO_MUCH = frozenset({"none", "overload", "hot_session", "import_error", "sigterm"})
 
 
 @dataclass

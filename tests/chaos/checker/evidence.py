@@ -123,6 +123,11 @@ class Evidence:
     rest: dict[str, Any] | None  # None: the driver did not get there
     findings: list[tuple[str, str]] = field(default_factory=list)  # of the faults: rule, what
 
+    @property
+    def stopped_ns(self) -> int:
+        """When the engine began to stop with calls in flight; its events end there."""
+        return int((self.rest or {}).get("stopped_ns", NEVER))
+
 
 class UnreadableEvidenceError(Exception):
     """A file is missing, or holds what no driver writes."""

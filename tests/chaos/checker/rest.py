@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .evidence import Evidence
+from .evidence import NEVER, Evidence
 from .violation import Violation, violation
 
 
@@ -19,8 +19,9 @@ def check_rest(evidence: Evidence) -> Iterator[Violation]:
     if rest.get("calls_that_hang", 0):
         yield violation("ended_once", f"{rest['calls_that_hang']} calls hang")
         return  # the driver gave up there
-    yield from _check_at_rest(evidence.run, rest)
-    yield from _check_counters(evidence, rest)
+    if evidence.stopped_ns == NEVER:
+        yield from _check_at_rest(evidence.run, rest)
+        yield from _check_counters(evidence, rest)
     yield from _check_leftovers(rest)
 
 

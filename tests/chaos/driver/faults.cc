@@ -30,6 +30,7 @@ std::span<const FaultKind> fault_kinds() {
       {"import_error", "new workers cannot import their adapter, until it is mended",
        make_import_error},
       {"file_limit", "no file may be written, by a limit of the process", make_file_limit},
+      {"sigterm", "the driver is asked to stop under load", make_sigterm},
   };
   return kKinds;
 }

@@ -10,6 +10,7 @@
 #include "tests/chaos/driver/clock.h"
 #include "tests/chaos/driver/lateness.h"
 #include "tests/chaos/driver/leftovers.h"
+#include "tests/chaos/driver/termination.h"
 #include "tests/chaos/driver/workload.h"
 
 namespace dspool::chaos {
@@ -24,6 +25,7 @@ constexpr std::int64_t kBoundMs = 1'000;
 constexpr std::int64_t kBoundMs = 100;
 #endif
 
+constexpr milliseconds kSlice{10};
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 22;
 
 std::string python() {
@@ -81,6 +83,7 @@ class Trial {
 
   int run() {
     adopt_orphans();
+    watch_for_termination();
     config_ = make_config();
     for (const auto& fault : faults_) fault->configure(config_);
     write_run();
@@ -94,12 +97,16 @@ class Trial {
         std::fprintf(stderr, "%s\n", started.error().describe().c_str());
         return 1;
       }
-      const std::unique_ptr<Engine> engine = std::move(*started);
+      std::unique_ptr<Engine> engine = std::move(*started);
       engine->wait_until_ready(terms_.patience);
       Caller caller(*engine, calls_);
       if (!let_it_happen(*engine, caller)) give_up(*engine, caller);
-      look_at_rest(*engine, caller);
-      write_events(*engine);
+      if (asked_to_terminate()) {
+        stop_under_load(std::move(engine), caller);
+      } else {
+        look_at_rest(*engine, caller);
+        write_events(*engine);
+      }
     }
     for (const auto& fault : faults_) fault->look_back(terms_.directory, findings_);
     const Leftovers left = look_for_leftovers(terms_.patience, before);
@@ -157,7 +164,10 @@ class Trial {
     auto workload = std::make_unique<Workload>(
         caller,
         Workload::Terms{.seed = seeds(), .callers = terms_.callers, .sessions = terms_.sessions});
-    std::this_thread::sleep_for(terms_.duration);
+    const auto ends = Clock::now() + terms_.duration;
+    while (Clock::now() < ends && !asked_to_terminate()) {
+      std::this_thread::sleep_for(std::min<Clock::duration>(kSlice, ends - Clock::now()));
+    }
     workload->stop();
     over_ = true;
     const auto all_came_back = [&] {
@@ -171,7 +181,7 @@ class Trial {
     }
     workload.reset();
     strikers.clear();
-    return caller.wait_for_at_most(0, terms_.patience);
+    return asked_to_terminate() || caller.wait_for_at_most(0, terms_.patience);
   }
 
   // Callers hang in the engine, which therefore cannot be stopped: what is known is told.
@@ -184,6 +194,15 @@ class Trial {
                    std::string(to_string(worker.status)).c_str());
     }
     std::_Exit(0);  // the workers end with this process
+  }
+
+  // Nobody blocks in the engine any more; what was submitted ends as the engine does. Its history
+  // goes with it, so what is known is what had happened when it began to stop.
+  void stop_under_load(std::unique_ptr<Engine> engine, Caller& caller) {
+    rest_.number("stopped_ns", now_ns());
+    write_events(*engine);
+    engine.reset();
+    rest_.number("calls_that_hang", static_cast<std::int64_t>(caller.outstanding()));
   }
 
   template <typename Condition>

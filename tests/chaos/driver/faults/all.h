@@ -26,5 +26,6 @@ std::unique_ptr<Fault> make_secrets();
 std::unique_ptr<Fault> make_full_ring();
 std::unique_ptr<Fault> make_import_error();
 std::unique_ptr<Fault> make_file_limit();
+std::unique_ptr<Fault> make_sigterm();
 
 }  // namespace dspool::chaos
