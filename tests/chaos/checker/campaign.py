@@ -77,7 +77,7 @@ class Trial:
         )
 
 
-def _faults(driver: Path) -> list[str]:
+def list_faults(driver: Path) -> list[str]:
     listed = subprocess.run([str(driver), "--list"], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     return [line.split()[0] for line in listed.stdout.splitlines() if line]
 
@@ -85,7 +85,7 @@ def _faults(driver: Path) -> list[str]:
 def _fault_trials(driver: Path, chosen: list[str] | None, common: list[str]) -> list[Trial]:
     if chosen:
         return [Trial(fault, [*common, "--fault", fault]) for fault in chosen]
-    faults = _faults(driver)
+    faults = list_faults(driver)
     trials = [Trial(fault, [*common, "--fault", fault]) for fault in faults]
     many = [fault for fault in faults if fault not in TOO_MUCH]
     if "--durable" not in common:

@@ -20,12 +20,12 @@ def check_rest(evidence: Evidence) -> Iterator[Violation]:
         yield violation("ended_once", f"{rest['calls_that_hang']} calls hang")
         return  # the driver gave up there
     if evidence.stopped_ns == NEVER:
-        yield from _check_at_rest(evidence.run, rest)
+        yield from check_at_rest(evidence.run, rest)
         yield from _check_counters(evidence, rest)
-    yield from _check_leftovers(rest)
+    yield from check_leftovers(rest)
 
 
-def _check_at_rest(run: dict[str, Any], rest: dict[str, Any]) -> Iterator[Violation]:
+def check_at_rest(run: dict[str, Any], rest: dict[str, Any]) -> Iterator[Violation]:
     for member in ("attempts_in_flight", "waiting_calls"):
         if rest[member] != 0:
             yield violation("slots", f"{member} is {rest[member]} at rest")
@@ -55,7 +55,7 @@ def _check_counters(evidence: Evidence, rest: dict[str, Any]) -> Iterator[Violat
             yield violation("truth", f"{counter} is {rest[counter]}, and {count} happened")
 
 
-def _check_leftovers(rest: dict[str, Any]) -> Iterator[Violation]:
+def check_leftovers(rest: dict[str, Any]) -> Iterator[Violation]:
     for process in rest["processes"]:
         yield violation("leftovers", f"the process {process} is left")
     for resource in ("descriptors", "mappings"):

@@ -4,12 +4,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "tests/chaos/driver/clock.h"
 #include "tests/chaos/driver/lateness.h"
 #include "tests/chaos/driver/leftovers.h"
+#include "tests/chaos/driver/sampler.h"
 #include "tests/chaos/driver/termination.h"
 #include "tests/chaos/driver/workload.h"
 
@@ -26,6 +28,7 @@ constexpr std::int64_t kBoundMs = 100;
 #endif
 
 constexpr milliseconds kSlice{10};
+constexpr int kSoakPace = 5;  // faults of a soak strike so many times less often, or all lie dead
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 22;
 
 std::string python() {
@@ -45,8 +48,8 @@ std::string list_of(const std::vector<std::string>& texts) {
 class Striker {
  public:
   // `fault` outlives *this.
-  Striker(Fault& fault, const Scene& scene) noexcept
-      : fault_(fault), scene_(scene), thread_([this] { run(); }) {}
+  Striker(Fault& fault, const Scene& scene, milliseconds interval) noexcept
+      : fault_(fault), scene_(scene), interval_(interval), thread_([this] { run(); }) {}
   ~Striker() { thread_.join(); }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
   Striker(const Striker&) = delete;
@@ -54,7 +57,7 @@ class Striker {
 
  private:
   void run() {
-    const auto interval = static_cast<std::uint64_t>(fault_.interval().count());
+    const auto interval = static_cast<std::uint64_t>(interval_.count());
     while (scene_.pause(milliseconds(1 + scene_.below(2 * interval)))) fault_.strike(scene_);
     fault_.relent(scene_);
     has_ended_ = true;
@@ -62,6 +65,7 @@ class Striker {
 
   Fault& fault_;
   Scene scene_;
+  milliseconds interval_;
   std::atomic<bool> has_ended_ = false;
   std::thread thread_;
 };
@@ -70,7 +74,7 @@ class Trial {
  public:
   explicit Trial(const TrialTerms& terms)
       : terms_(terms),
-        calls_(terms.directory / "calls.jsonl"),
+        calls_(terms.soak ? "/dev/null" : terms.directory / "calls.jsonl"),
         strikes_(terms.directory / "strikes.jsonl"),
         log_(terms.directory / "engine.log"),
         findings_(terms.directory),
@@ -124,10 +128,11 @@ class Trial {
     Config config;
     config.pool_size = terms_.pool_size;
     config.overflow = 0;
-    config.history_events = kHistoryEvents;
+    config.history_events = terms_.soak ? 0 : kHistoryEvents;
     config.log_level = LogLevel::kInfo;
     config.log_sink = [this](LogLevel, std::string_view line) { log_.write(std::string(line)); };
     config.worker.adapter = "ledger:Ledger";
+    config.worker.max_restarts = 0;  // what kills workers here goes on, and so does the pool
     config.worker.python = python();
     config.worker.python_path = {DSPOOL_CHAOS_ADAPTERS};
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;
@@ -149,17 +154,22 @@ class Trial {
 
   // false: there are calls that do not end.
   bool let_it_happen(Engine& engine, Caller& caller) {
+    std::optional<Sampler> sampler;
+    if (terms_.soak) sampler.emplace(engine, terms_.directory);
     std::mt19937_64 seeds(terms_.seed);
     std::vector<std::unique_ptr<Striker>> strikers;
     for (const auto& fault : faults_) {
-      strikers.push_back(std::make_unique<Striker>(*fault, Scene{.engine = engine,
-                                                                 .caller = caller,
-                                                                 .sessions = sessions_,
-                                                                 .pool_size = terms_.pool_size,
-                                                                 .random = std::mt19937_64(seeds()),
-                                                                 .over = over_,
-                                                                 .strikes = strikes_,
-                                                                 .findings = findings_}));
+      strikers.push_back(
+          std::make_unique<Striker>(*fault,
+                                    Scene{.engine = engine,
+                                          .caller = caller,
+                                          .sessions = sessions_,
+                                          .pool_size = terms_.pool_size,
+                                          .random = std::mt19937_64(seeds()),
+                                          .over = over_,
+                                          .strikes = strikes_,
+                                          .findings = findings_},
+                                    fault->interval() * (terms_.soak ? kSoakPace : 1)));
     }
     auto workload = std::make_unique<Workload>(
         caller,
@@ -168,6 +178,7 @@ class Trial {
     while (Clock::now() < ends && !asked_to_terminate()) {
       std::this_thread::sleep_for(std::min<Clock::duration>(kSlice, ends - Clock::now()));
     }
+    sampler.reset();
     workload->stop();
     over_ = true;
     const auto all_came_back = [&] {
