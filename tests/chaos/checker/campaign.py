@@ -25,9 +25,8 @@ from .violation import Violation
 
 LONGEST_END = 180  # seconds that the driver may take beyond its run
 MOST_TRIES = 4  # for a bug to show, each twice as long as the one before
-NEED_STORE = frozenset({"file_limit"})
 # Among others: nothing, more than there is, and what leaves nobody to work.
-TOO_MUCH = frozenset({"none", "overload", "hot_session", "import_error", "sigterm"})
+TOO_MUCH = frozenset({"none", "overload", "hot_session", "import_error", "file_limit", "sigterm"})
 
 
 @dataclass
@@ -87,12 +86,10 @@ def _fault_trials(driver: Path, chosen: list[str] | None, common: list[str]) -> 
         return [Trial(fault, [*common, "--fault", fault]) for fault in chosen]
     faults = list_faults(driver)
     trials = [Trial(fault, [*common, "--fault", fault]) for fault in faults]
-    many = [fault for fault in faults if fault not in TOO_MUCH]
+    mixed = [*common, "--fault", ",".join(fault for fault in faults if fault not in TOO_MUCH)]
+    trials.append(Trial("mixed", mixed))
     if "--durable" not in common:
-        in_memory = ",".join(fault for fault in many if fault not in NEED_STORE)
-        trials.append(Trial("mixed", [*common, "--fault", in_memory]))
-    durable = [*common, "--fault", ",".join(many), "--durable"]
-    trials.append(Trial("mixed_durable", durable))
+        trials.append(Trial("mixed_durable", [*mixed, "--durable"]))
     return trials
 
 

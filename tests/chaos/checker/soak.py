@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from .campaign import LONGEST_END, NEED_STORE, TOO_MUCH, list_faults
+from .campaign import LONGEST_END, TOO_MUCH, list_faults
 from .rest import check_at_rest, check_leftovers
 
 LEAST_SAMPLES = 15
@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--into", type=Path, required=True, help="a directory that is not there")
     options = parser.parse_args()
-    mix = (fault for fault in list_faults(options.driver) if fault not in TOO_MUCH | NEED_STORE)
+    mix = (fault for fault in list_faults(options.driver) if fault not in TOO_MUCH)
     command = [str(options.driver), "--fault", options.fault or ",".join(mix)]
     command += ["--soak", "--seconds", str(options.seconds)]
     command += [] if options.seed is None else ["--seed", str(options.seed)]

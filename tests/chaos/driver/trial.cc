@@ -132,7 +132,9 @@ class Trial {
     config.log_level = LogLevel::kInfo;
     config.log_sink = [this](LogLevel, std::string_view line) { log_.write(std::string(line)); };
     config.worker.adapter = "ledger:Ledger";
-    config.worker.max_restarts = 0;  // what kills workers here goes on, and so does the pool
+    // What kills workers and fails calls here goes on, and so does the pool.
+    config.worker.max_restarts = 0;
+    config.circuit_breaker.enabled = false;
     config.worker.python = python();
     config.worker.python_path = {DSPOOL_CHAOS_ADAPTERS};
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;
