@@ -70,6 +70,14 @@ def test_what_is_left_is_told(tmp_path: Path) -> None:
     assert "did not get to its end" in wrong
 
 
+def test_what_a_fault_found_is_told(tmp_path: Path) -> None:
+    write_run(tmp_path, lambda _column, _second: FLAT)
+    (tmp_path / "findings.jsonl").write_text(
+        '{"rule":"secrets","what":"the key is in engine.log"}\n'
+    )
+    assert judge_soak(tmp_path) == ["the key is in engine.log"]
+
+
 def test_a_short_run_shows_nothing() -> None:
     with pytest.raises(TooFewSamplesError):
         list(trends(samples(lambda _column, _second: FLAT)[:5]))

@@ -123,6 +123,12 @@ def draw(shown: Sequence[Trend]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+def _what_faults_found(directory: Path) -> list[str]:
+    findings = directory / "findings.jsonl"
+    lines = findings.read_text().splitlines() if findings.exists() else []
+    return [json.loads(line)["what"] for line in lines]
+
+
 def _what_is_left(directory: Path) -> list[str]:
     rest_file = directory / "rest.json"
     if not rest_file.exists():
@@ -143,7 +149,7 @@ def judge_soak(directory: Path) -> list[str]:
     picture.write_text(draw(shown))
     print(f"drawn in {picture}")
     wrong = [f"{trend.quantity.what}: it grows" for trend in shown if trend.grows]
-    return wrong + _what_is_left(directory)
+    return wrong + _what_faults_found(directory) + _what_is_left(directory)
 
 
 def main() -> int:
