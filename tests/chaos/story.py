@@ -17,6 +17,7 @@ class Story:
         self.events: list[Event] = []
         self.lateness = Lateness()
         self.run: dict[str, Any] = {"ttl_ms": 300_000, "pool_size": 1, "bound_ms": 100}
+        self.findings: list[tuple[str, str]] = []
         self.rest: dict[str, Any] | None = {
             "attempts_in_flight": 0,
             "waiting_calls": 0,
@@ -174,7 +175,7 @@ class Story:
     # ---- what became of it ----
 
     def evidence(self) -> Evidence:
-        return Evidence(self.run, self.calls, self.events, self.lateness, self.rest)
+        return Evidence(self.run, self.calls, self.events, self.lateness, self.rest, self.findings)
 
     def find(self, kind: str, which: int = 0) -> int:
         """The index of an event."""

@@ -91,6 +91,19 @@ def test_what_the_machine_was_late_is_allowed() -> None:
     assert "deadline" not in rules_broken_by(story)
 
 
+def test_a_run_that_was_stopped_is_judged_by_what_had_happened_by_then() -> None:
+    story = told()
+    story.events[:] = [event for event in story.events if event.time_ns < 45 * MS]
+    assert rules_broken_by(story) >= {"ended_once", "lost", "slots"}
+    assert story.rest is not None
+    story.rest["stopped_ns"] = 45 * MS
+    assert rules_broken_by(story) == set()
+    story.rest["stopped_ns"] = 80 * MS
+    assert rules_broken_by(story) == {"lost"}, "what was acknowledged before is not there"
+    story.rest["calls_that_hang"] = 1
+    assert "ended_once" in rules_broken_by(story)
+
+
 # ---- each rule, broken ----
 
 
@@ -283,6 +296,13 @@ def told_expired(story: Story) -> None:
     story.returns(call, 111, code="session_expired")
 
 
+def finding_of(rule: str) -> Spoil:
+    def spoil(story: Story) -> None:
+        story.findings.append((rule, "seen by a fault"))
+
+    return spoil
+
+
 def spoil_rest(member: str, value: object) -> Spoil:
     def spoil(story: Story) -> None:
         assert story.rest is not None
@@ -351,6 +371,8 @@ BREACHES: list[tuple[str, Spoil]] = [
     ("truth", spoil_rest("commits", 77)),
     ("truth", spoil_rest("late_answers", 77)),
     ("truth", spoil_rest("expired_sessions", 77)),
+    ("told", finding_of("told")),
+    ("secrets", finding_of("secrets")),
 ]
 
 

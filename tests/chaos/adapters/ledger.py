@@ -11,7 +11,10 @@ import subprocess
 import time
 from typing import Any
 
-from dspool_worker import Adapter, CommandError, Session
+from dspool_worker import Adapter, CommandError, LanguageModel, Session
+
+if os.path.exists(os.environ.get("LEDGER_BROKEN_BY", "")):
+    raise ImportError("the ledger is broken")
 
 
 def _change(session: Session, token: int, by: int) -> dict[str, Any]:
@@ -36,6 +39,13 @@ def _change(session: Session, token: int, by: int) -> dict[str, Any]:
 
 
 class Ledger(Adapter):
+    def __init__(self) -> None:
+        self._api_key = ""
+        self._leaked: list[int] = []
+
+    def set_lm(self, language_model: LanguageModel) -> None:
+        self._api_key = language_model.api_key or ""
+
     def add(self, session: Session, /, token: int, by: int = 1) -> dict[str, Any]:
         return _change(session, token, by)
 
@@ -49,6 +59,17 @@ class Ledger(Adapter):
         """Puts a long field beside the log."""
         session["blob"] = f"{session.id}:" + "x" * size
         return _change(session, token, 1)
+
+    def weigh(
+        self,
+        session: Session,
+        /,
+        token: int,
+        padding: str,
+        by: int = 1,
+    ) -> dict[str, Any]:
+        """Takes long arguments."""
+        return _change(session, token, by)
 
     def fail(self, session: Session, /, token: int) -> None:
         """Changes everything, and then is sorry."""
@@ -85,3 +106,21 @@ class Ledger(Adapter):
         for _ in range(count):
             subprocess.Popen(["/bin/sleep", "3600"])
         return _change(session, token, 1)
+
+    def hog_memory(self, session: Session, /, token: int, mib: int) -> int:
+        """Asks for more memory than a worker may have."""
+        _change(session, token, 1_000_000)
+        return len(bytearray(mib << 20))
+
+    def leak_descriptors(self, session: Session, /, token: int, count: int) -> dict[str, Any]:
+        """Opens files that nobody closes."""
+        for _ in range(count):
+            self._leaked.append(os.open("/dev/null", os.O_RDONLY))
+        return _change(session, token, 1)
+
+    def tell_key(self, session: Session, /, token: int) -> None:
+        """Puts the language model's key where it does not belong."""
+        _change(session, token, 1_000_000)
+        raise CommandError(
+            f"the key of {len(self._api_key)} characters is {self._api_key}", code="key_told"
+        )

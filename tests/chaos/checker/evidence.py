@@ -11,8 +11,19 @@ from typing import Any
 NEVER = 2**63 - 1  # a time after all others
 
 # Commands that append their token to the session's log, and those that must never change anything.
-CHANGES = frozenset({"add", "slow_add", "keep", "hold_gil", "spawn_children", "engine.append"})
-CHANGE_NOTHING = frozenset({"fail", "exit", "segfault"})
+CHANGES = frozenset(
+    {
+        "add",
+        "slow_add",
+        "keep",
+        "weigh",
+        "hold_gil",
+        "spawn_children",
+        "leak_descriptors",
+        "engine.append",
+    }
+)
+CHANGE_NOTHING = frozenset({"fail", "exit", "segfault", "hog_memory", "tell_key"})
 READS = frozenset({"read", "engine.read_fields"})
 
 
@@ -110,6 +121,12 @@ class Evidence:
     events: list[Event]
     lateness: Lateness
     rest: dict[str, Any] | None  # None: the driver did not get there
+    findings: list[tuple[str, str]] = field(default_factory=list)  # of the faults: rule, what
+
+    @property
+    def stopped_ns(self) -> int:
+        """When the engine began to stop with calls in flight; its events end there."""
+        return int((self.rest or {}).get("stopped_ns", NEVER))
 
 
 class UnreadableEvidenceError(Exception):
@@ -127,6 +144,10 @@ def read_evidence(directory: Path) -> Evidence:
             events=[_event(line, members) for line, members in _lines(directory / "events.jsonl")],
             lateness=_read_lateness(directory / "lateness.jsonl"),
             rest=rest,
+            findings=[
+                (members["rule"], members["what"])
+                for _, members in _lines(directory / "findings.jsonl")
+            ],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableEvidenceError(f"{directory}: {error!r}") from error

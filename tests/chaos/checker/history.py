@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .evidence import CHANGES, READS, Call, Event, Evidence
+from .evidence import CHANGES, NEVER, READS, Call, Event, Evidence
 from .violation import Violation, violation
 
 NS_PER_MS = 1_000_000
@@ -67,7 +67,8 @@ class HistoryChecker:
             handler = handlers.get(event.kind)
             if handler is not None:
                 yield from handler(event)
-        yield from self._check_loose_ends()
+        if self._evidence.stopped_ns == NEVER:
+            yield from self._check_loose_ends()
 
     @staticmethod
     def _key(event: Event) -> tuple[str, int]:
@@ -307,7 +308,8 @@ class HistoryChecker:
 def check_history(evidence: Evidence) -> Iterator[Violation]:
     yield from HistoryChecker(evidence).check()
     yield from _check_acknowledged(evidence)
-    yield from _check_expiry(evidence)
+    if evidence.stopped_ns == NEVER:
+        yield from _check_expiry(evidence)
 
 
 def _check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
@@ -319,6 +321,8 @@ def _check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
     for call in evidence.calls:
         answer = call.answer
         if answer is None or call.command not in CHANGES or not call.session:
+            continue
+        if answer.time_ns >= evidence.stopped_ns:
             continue
         known = commits[call.session, answer.version]
         if not any(commit.time_ns <= answer.time_ns for commit in known):

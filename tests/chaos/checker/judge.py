@@ -10,7 +10,7 @@ from .evidence import Evidence, read_evidence
 from .history import check_history
 from .rest import check_rest
 from .sessions import check_sessions
-from .violation import RULES, Violation
+from .violation import RULES, Violation, violation
 
 MOST_SHOWN = 3  # violations of each rule
 MOST_LINE = 400  # characters
@@ -23,6 +23,7 @@ def judge(evidence: Evidence) -> list[Violation]:
         *check_sessions(evidence),
         *check_history(evidence),
         *check_rest(evidence),
+        *(violation(rule, what) for rule, what in evidence.findings),
     ]
 
 

@@ -26,6 +26,8 @@ RULES = {
     "memory": "when all sessions have ended, none of their memory is left",
     "leftovers": "when the engine has stopped, no process, descriptor or mapping of it is left",
     "truth": "the counters agree with what happened",
+    "told": "what goes wrong is told as what it is",
+    "secrets": "a key is nowhere but in the workers that use it",
 }
 
 

@@ -7,14 +7,24 @@
 namespace dspool::chaos {
 namespace {
 
-std::string args_json(const Operation& operation) {
+// `told`: as it is written down.
+std::string args_json(const Operation& operation, bool told) {
   JsonObject args;
   if (operation.token != 0) args.number("token", static_cast<std::int64_t>(operation.token));
   if (operation.by != 0) args.number("by", operation.by);
+  if (operation.padding != 0 && told) {
+    args.number("padding_bytes", static_cast<std::int64_t>(operation.padding));
+  } else if (operation.padding != 0) {
+    args.text("padding", std::string(operation.padding, 'x'));
+  }
   std::string text = std::move(args).take();
   if (operation.more.empty()) return text;
   text.pop_back();
   return text + (text.size() > 1 ? "," : "") + operation.more + "}";
+}
+
+Value args_of(const Operation& operation) {
+  return Value::parse_json(args_json(operation, false)).value();
 }
 
 std::string_view name_of(const Operation& operation) {
@@ -57,7 +67,7 @@ std::uint64_t Caller::begin(const Operation& operation) {
       .number("call", static_cast<std::int64_t>(call))
       .text("session", operation.session)
       .text("command", name_of(operation))
-      .raw("args", args_json(operation))
+      .raw("args", args_json(operation, true))
       .text("key", operation.options.idempotency_key)
       .number("max_retries", operation.options.max_retries);
   if (operation.kind != Operation::Kind::kCreateSession) {
@@ -97,7 +107,7 @@ void Caller::end(std::uint64_t call, const Result<Answer>& result) {
 Result<Answer> Caller::carry_out(const Operation& operation, const CallOptions& options) {
   switch (operation.kind) {
     case Operation::Kind::kExecute: {
-      const Value args = Value::parse_json(args_json(operation)).value();
+      const Value args = args_of(operation);
       if (operation.session.empty()) {
         return engine_.execute_anonymous(operation.command, args, options);
       }
@@ -132,7 +142,7 @@ Result<Answer> Caller::call(const Operation& operation) {
 CallId Caller::submit(const Operation& operation, std::function<void()> done) {
   const std::uint64_t call = begin(operation);
   return engine_.submit(
-      operation.session, operation.command, Value::parse_json(args_json(operation)).value(),
+      operation.session, operation.command, args_of(operation),
       [this, call, done = std::move(done)](const Result<Answer>& result) {
         end(call, result);
         if (done) done();

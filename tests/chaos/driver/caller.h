@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -34,6 +35,8 @@ struct Operation {
   std::uint64_t token = 0;   // 0: none. Goes with the arguments
   std::int64_t by = 0;       // likewise
   std::string more = {};     // further arguments, as JSON members: "\"ms\":5"
+  std::size_t padding =
+      0;  // bytes of an argument "padding", of which only the size is written down
   CallOptions options = {};
   std::optional<std::chrono::milliseconds> ttl = {};  // kCreateSession
 };

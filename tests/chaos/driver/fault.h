@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <span>
@@ -17,6 +18,7 @@
 
 #include "dspool/engine.h"
 #include "tests/chaos/driver/caller.h"
+#include "tests/chaos/driver/findings.h"
 #include "tests/chaos/driver/json_lines.h"
 
 namespace dspool::chaos {
@@ -30,6 +32,7 @@ struct Scene {
   std::mt19937_64 random;  // seeded: what it does can be repeated, though not when
   const std::atomic<bool>& over;
   const JsonLines& strikes;  // strikes.jsonl, for whoever reads the evidence
+  const Findings& findings;  // for the checker
 
   [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return random() % bound; }
   // Sleeps; false: it is over.
@@ -45,6 +48,8 @@ class Fault {
   Fault& operator=(const Fault&) = delete;
   virtual ~Fault() = default;
 
+  // Whether it makes sense only where sessions are durable, which they then are.
+  [[nodiscard]] virtual bool needs_store() const { return false; }
   // Before the engine starts.
   virtual void configure(Config& /*config*/) {}
   // Does it once, and may take its time as long as it looks at `scene.over`.
@@ -55,6 +60,8 @@ class Fault {
   }
   // Undoes what would last: from here on the pool must come to rest. On the fault's thread.
   virtual void relent(Scene& /*scene*/) {}
+  // When the engine has stopped, and all evidence is there but rest.json.
+  virtual void look_back(const std::filesystem::path& /*evidence*/, const Findings& /*findings*/) {}
 };
 
 struct FaultKind {

@@ -21,6 +21,16 @@ std::span<const FaultKind> fault_kinds() {
       {"grandchildren", "commands start processes, and their worker is killed", make_grandchildren},
       {"expiry", "sessions are used at the brink of their expiry", make_expiry},
       {"overload", "more calls than the queues take", make_overload},
+      {"hot_session", "1,000 callers of one session at once", make_hot_session},
+      {"memory_hog", "commands ask for more memory than a worker may have", make_memory_hog},
+      {"leak_descriptors", "commands open files until a worker may open no more",
+       make_leak_descriptors},
+      {"secrets", "a key is set, and looked for where it must not be", make_secrets},
+      {"full_ring", "long arguments for a worker that is stopped", make_full_ring},
+      {"import_error", "new workers cannot import their adapter, until it is mended",
+       make_import_error},
+      {"file_limit", "no file may be written, by a limit of the process", make_file_limit},
+      {"sigterm", "the driver is asked to stop under load", make_sigterm},
   };
   return kKinds;
 }

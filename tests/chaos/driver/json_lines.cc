@@ -37,11 +37,23 @@ JsonLines::JsonLines(const std::filesystem::path& path)
   if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), path.string());
 }
 
-JsonLines::~JsonLines() { ::close(descriptor_); }
+JsonLines::~JsonLines() {
+  if (!kept_.empty() && !write_now(kept_)) std::fputs("some evidence was not written\n", stderr);
+  ::close(descriptor_);
+}
 
 void JsonLines::write(std::string line) const {
   line.push_back('\n');
-  if (::write(descriptor_, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
+  const std::lock_guard lock(mutex_);
+  if (!kept_.empty()) line.insert(0, std::exchange(kept_, {}));
+  if (!write_now(line)) kept_ = std::move(line);
+}
+
+bool JsonLines::write_now(const std::string& lines) const {
+  if (::write(descriptor_, lines.data(), lines.size()) == static_cast<ssize_t>(lines.size())) {
+    return true;
+  }
+  if (errno == EFBIG) return false;
   std::perror("the evidence could not be written");
   std::_Exit(3);
 }

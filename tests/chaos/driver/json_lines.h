@@ -1,10 +1,12 @@
 // A file with a JSON object on each line. A line is one write: a process that is killed leaves
-// whole lines, in the order in which they were written.
+// whole lines, in the order in which they were written. While the process may write no files
+// (RLIMIT_FSIZE), lines are kept until it may.
 //
 // Thread-safe.
 #pragma once
 
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -34,7 +36,12 @@ class JsonLines {
   void write(std::string line) const;
 
  private:
+  // false: the process may not, just now.
+  [[nodiscard]] bool write_now(const std::string& lines) const;
+
   int descriptor_;
+  mutable std::mutex mutex_;  // guards what follows
+  mutable std::string kept_;
 };
 
 }  // namespace dspool::chaos

@@ -47,7 +47,9 @@ bool descends_from_here(const std::map<pid_t, Process>& all, pid_t pid) {
   return false;
 }
 
-std::map<pid_t, std::string> living() {
+}  // namespace
+
+std::map<pid_t, std::string> living_by_number() {
   std::map<pid_t, std::string> found;
   const auto all = all_processes();
   for (const auto& [pid, process] : all) {
@@ -57,13 +59,12 @@ std::map<pid_t, std::string> living() {
   return found;
 }
 
-}  // namespace
-
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 std::vector<std::string> living_descendants() {
   std::vector<std::string> names;
-  for (const auto& [pid, name] : living()) names.push_back(name + " (" + std::to_string(pid) + ")");
+  for (const auto& [pid, name] : living_by_number())
+    names.push_back(name + " (" + std::to_string(pid) + ")");
   return names;
 }
 
@@ -77,7 +78,7 @@ Leftovers look_for_leftovers(std::chrono::milliseconds patience,
     if (left.processes.empty() && left.held == before) return left;
     std::this_thread::sleep_for(kSlice);
   } while (Clock::now() < until);
-  for (const auto& [pid, name] : living()) ::kill(pid, SIGKILL);
+  for (const auto& [pid, name] : living_by_number()) ::kill(pid, SIGKILL);
   return left;
 }
 

@@ -42,6 +42,7 @@ int main(int argument_count, char** arguments) {
   app.add_option("--callers", terms.callers, "threads that call")->check(CLI::Range(1, 1000));
   app.add_option("--sessions", terms.sessions, "that they use")->check(CLI::Range(1, 100000));
   app.add_flag("--durable", terms.durable, "with a durable store, and sessions that use it");
+  app.add_flag("--soak", terms.soak, "samples of what it uses instead of calls and events");
   app.add_flag("--list", lists, "prints the faults");
   app.add_option("directory", terms.directory, "for the evidence; it is made, and must be empty");
   CLI11_PARSE(app, argument_count, arguments);

@@ -4,12 +4,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "tests/chaos/driver/clock.h"
 #include "tests/chaos/driver/lateness.h"
 #include "tests/chaos/driver/leftovers.h"
+#include "tests/chaos/driver/sampler.h"
+#include "tests/chaos/driver/termination.h"
 #include "tests/chaos/driver/workload.h"
 
 namespace dspool::chaos {
@@ -24,6 +27,8 @@ constexpr std::int64_t kBoundMs = 1'000;
 constexpr std::int64_t kBoundMs = 100;
 #endif
 
+constexpr milliseconds kSlice{10};
+constexpr int kSoakPace = 5;  // faults of a soak strike so many times less often, or all lie dead
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 22;
 
 std::string python() {
@@ -42,8 +47,9 @@ std::string list_of(const std::vector<std::string>& texts) {
 // A fault at work, on a thread of its own.
 class Striker {
  public:
-  Striker(std::unique_ptr<Fault> fault, const Scene& scene) noexcept
-      : fault_(std::move(fault)), scene_(scene), thread_([this] { run(); }) {}
+  // `fault` outlives *this.
+  Striker(Fault& fault, const Scene& scene, milliseconds interval) noexcept
+      : fault_(fault), scene_(scene), interval_(interval), thread_([this] { run(); }) {}
   ~Striker() { thread_.join(); }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
   Striker(const Striker&) = delete;
@@ -51,14 +57,15 @@ class Striker {
 
  private:
   void run() {
-    const auto interval = static_cast<std::uint64_t>(fault_->interval().count());
-    while (scene_.pause(milliseconds(1 + scene_.below(2 * interval)))) fault_->strike(scene_);
-    fault_->relent(scene_);
+    const auto interval = static_cast<std::uint64_t>(interval_.count());
+    while (scene_.pause(milliseconds(1 + scene_.below(2 * interval)))) fault_.strike(scene_);
+    fault_.relent(scene_);
     has_ended_ = true;
   }
 
-  std::unique_ptr<Fault> fault_;
+  Fault& fault_;
   Scene scene_;
+  milliseconds interval_;
   std::atomic<bool> has_ended_ = false;
   std::thread thread_;
 };
@@ -67,14 +74,20 @@ class Trial {
  public:
   explicit Trial(const TrialTerms& terms)
       : terms_(terms),
-        calls_(terms.directory / "calls.jsonl"),
+        calls_(terms.soak ? "/dev/null" : terms.directory / "calls.jsonl"),
         strikes_(terms.directory / "strikes.jsonl"),
         log_(terms.directory / "engine.log"),
-        sessions_(Workload::names(terms.sessions)) {}
+        findings_(terms.directory),
+        sessions_(Workload::names(terms.sessions)) {
+    faults_.reserve(terms.faults.size());
+    for (const FaultKind* kind : terms.faults) faults_.push_back(kind->make());
+    durable_ = terms.durable ||
+               std::ranges::any_of(faults_, [](const auto& fault) { return fault->needs_store(); });
+  }
 
   int run() {
     adopt_orphans();
-    for (const FaultKind* kind : terms_.faults) faults_.push_back(kind->make());
+    watch_for_termination();
     config_ = make_config();
     for (const auto& fault : faults_) fault->configure(config_);
     write_run();
@@ -88,13 +101,18 @@ class Trial {
         std::fprintf(stderr, "%s\n", started.error().describe().c_str());
         return 1;
       }
-      const std::unique_ptr<Engine> engine = std::move(*started);
+      std::unique_ptr<Engine> engine = std::move(*started);
       engine->wait_until_ready(terms_.patience);
       Caller caller(*engine, calls_);
       if (!let_it_happen(*engine, caller)) give_up(*engine, caller);
-      look_at_rest(*engine, caller);
-      write_events(*engine);
+      if (asked_to_terminate()) {
+        stop_under_load(std::move(engine), caller);
+      } else {
+        look_at_rest(*engine, caller);
+        write_events(*engine);
+      }
     }
+    for (const auto& fault : faults_) fault->look_back(terms_.directory, findings_);
     const Leftovers left = look_for_leftovers(terms_.patience, before);
     rest_.raw("processes", list_of(left.processes))
         .number("descriptors_before", before.descriptors)
@@ -110,15 +128,18 @@ class Trial {
     Config config;
     config.pool_size = terms_.pool_size;
     config.overflow = 0;
-    config.history_events = kHistoryEvents;
+    config.history_events = terms_.soak ? 0 : kHistoryEvents;
     config.log_level = LogLevel::kInfo;
     config.log_sink = [this](LogLevel, std::string_view line) { log_.write(std::string(line)); };
     config.worker.adapter = "ledger:Ledger";
+    // What kills workers and fails calls here goes on, and so does the pool.
+    config.worker.max_restarts = 0;
+    config.circuit_breaker.enabled = false;
     config.worker.python = python();
     config.worker.python_path = {DSPOOL_CHAOS_ADAPTERS};
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;
     config.worker.slab_bytes = WorkerConfig::kLeastRingBytes;
-    if (terms_.durable) {
+    if (durable_) {
       config.store.path = (terms_.directory / "store").string();
       config.session.durability = Durability::kLocal;
     }
@@ -129,28 +150,37 @@ class Trial {
   void warm_up() const {
     Config config = config_;
     config.pool_size = 1;
-    if (terms_.durable) config.store.path = (terms_.directory / "warm_up_store").string();
+    if (durable_) config.store.path = (terms_.directory / "warm_up_store").string();
     static_cast<void>(Engine::start(config));
   }
 
   // false: there are calls that do not end.
   bool let_it_happen(Engine& engine, Caller& caller) {
+    std::optional<Sampler> sampler;
+    if (terms_.soak) sampler.emplace(engine, terms_.directory);
     std::mt19937_64 seeds(terms_.seed);
     std::vector<std::unique_ptr<Striker>> strikers;
-    for (auto& fault : faults_) {
+    for (const auto& fault : faults_) {
       strikers.push_back(
-          std::make_unique<Striker>(std::move(fault), Scene{.engine = engine,
-                                                            .caller = caller,
-                                                            .sessions = sessions_,
-                                                            .pool_size = terms_.pool_size,
-                                                            .random = std::mt19937_64(seeds()),
-                                                            .over = over_,
-                                                            .strikes = strikes_}));
+          std::make_unique<Striker>(*fault,
+                                    Scene{.engine = engine,
+                                          .caller = caller,
+                                          .sessions = sessions_,
+                                          .pool_size = terms_.pool_size,
+                                          .random = std::mt19937_64(seeds()),
+                                          .over = over_,
+                                          .strikes = strikes_,
+                                          .findings = findings_},
+                                    fault->interval() * (terms_.soak ? kSoakPace : 1)));
     }
     auto workload = std::make_unique<Workload>(
         caller,
         Workload::Terms{.seed = seeds(), .callers = terms_.callers, .sessions = terms_.sessions});
-    std::this_thread::sleep_for(terms_.duration);
+    const auto ends = Clock::now() + terms_.duration;
+    while (Clock::now() < ends && !asked_to_terminate()) {
+      std::this_thread::sleep_for(std::min<Clock::duration>(kSlice, ends - Clock::now()));
+    }
+    sampler.reset();
     workload->stop();
     over_ = true;
     const auto all_came_back = [&] {
@@ -164,7 +194,7 @@ class Trial {
     }
     workload.reset();
     strikers.clear();
-    return caller.wait_for_at_most(0, terms_.patience);
+    return asked_to_terminate() || caller.wait_for_at_most(0, terms_.patience);
   }
 
   // Callers hang in the engine, which therefore cannot be stopped: what is known is told.
@@ -177,6 +207,15 @@ class Trial {
                    std::string(to_string(worker.status)).c_str());
     }
     std::_Exit(0);  // the workers end with this process
+  }
+
+  // Nobody blocks in the engine any more; what was submitted ends as the engine does. Its history
+  // goes with it, so what is known is what had happened when it began to stop.
+  void stop_under_load(std::unique_ptr<Engine> engine, Caller& caller) {
+    rest_.number("stopped_ns", now_ns());
+    write_events(*engine);
+    engine.reset();
+    rest_.number("calls_that_hang", static_cast<std::int64_t>(caller.outstanding()));
   }
 
   template <typename Condition>
@@ -240,7 +279,7 @@ class Trial {
         .number("pool_size", terms_.pool_size)
         .number("bound_ms", kBoundMs)
         .number("ttl_ms", config_.session.ttl.count())
-        .raw("durable", terms_.durable ? "true" : "false")
+        .raw("durable", durable_ ? "true" : "false")
         .number("begun_ns", now_ns());
     JsonLines(terms_.directory / "run.json").write(std::move(run).take());
   }
@@ -251,8 +290,10 @@ class Trial {
   const JsonLines calls_;
   const JsonLines strikes_;
   const JsonLines log_;
+  const Findings findings_;
   const std::vector<std::string> sessions_;
   std::vector<std::unique_ptr<Fault>> faults_;
+  bool durable_ = false;
   Config config_;
   std::atomic<bool> over_ = false;
   JsonObject rest_;

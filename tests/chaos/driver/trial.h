@@ -21,6 +21,8 @@ struct TrialTerms {
   std::uint32_t sessions = 12;
   std::filesystem::path directory;  // for the evidence; is there, and empty
   bool durable = false;             // sessions are `local`, in a store in the directory
+  // samples.csv is written instead of calls and events, of which a long run has too many.
+  bool soak = false;
 };
 
 // Writes run.json first, and rest.json last: where that is missing, the driver did not get there.

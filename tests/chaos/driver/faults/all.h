@@ -19,5 +19,13 @@ std::unique_ptr<Fault> make_churn();
 std::unique_ptr<Fault> make_grandchildren();
 std::unique_ptr<Fault> make_expiry();
 std::unique_ptr<Fault> make_overload();
+std::unique_ptr<Fault> make_hot_session();
+std::unique_ptr<Fault> make_memory_hog();
+std::unique_ptr<Fault> make_leak_descriptors();
+std::unique_ptr<Fault> make_secrets();
+std::unique_ptr<Fault> make_full_ring();
+std::unique_ptr<Fault> make_import_error();
+std::unique_ptr<Fault> make_file_limit();
+std::unique_ptr<Fault> make_sigterm();
 
 }  // namespace dspool::chaos
