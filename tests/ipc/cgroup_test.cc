@@ -66,9 +66,12 @@ class CgroupTest : public testing::Test {
 TEST_F(CgroupTest, TakesAlongWhatHasLeftTheGroupOfProcesses) {
   make({});
   if (!group_) return;
-  const auto child = spawn(in_group(*group_, "/bin/sh", {"-c", "setsid sleep 1000 & echo $!"}));
+  // It is the grandchild that tells its number, once it is in a session of its own.
+  const auto child = spawn(in_group(
+      *group_, "/bin/sh", {"-c", "setsid sh -c 'echo $$; exec sleep 1000' & exec sleep 1000"}));
   const FileDescriptor grandchild = watch(read_text(child->standard_output(), true));
   ASSERT_TRUE(grandchild.is_open());
+  child->kill();
   wait_for_end(*child);
   EXPECT_FALSE(readable(grandchild.get(), 0)) << "it left the group of processes";
   EXPECT_FALSE(group_->remove());
