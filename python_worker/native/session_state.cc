@@ -93,6 +93,13 @@ PyObject* get_deadline_ns(PyObject* self, void*) {
   return PyLong_FromUnsignedLongLong(state_of(self).deadline_ns);
 }
 
+PyObject* get_call(PyObject* self, void*) { return Py_NewRef(state_of(self).call); }
+
+int set_call(PyObject* self, PyObject* value, void*) {
+  Py_XSETREF(state_of(self).call, Py_NewRef(value == nullptr ? Py_None : value));
+  return 0;
+}
+
 bool fill(SessionState& state, PyObject* fields) {
   ValueEncoder encoder;
   Py_ssize_t position = 0;
@@ -131,6 +138,7 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   state.id = id == nullptr ? PyUnicode_New(0, 0) : Py_NewRef(id);
   state.fields = PyDict_New();
   state.touched = PyDict_New();
+  state.call = Py_NewRef(Py_None);
   state.open = true;
   if (state.id == nullptr || state.fields == nullptr || state.touched == nullptr ||
       (fields != nullptr && !fill(state, fields))) {
@@ -145,6 +153,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(state.fields);
   Py_VISIT(state.touched);
+  Py_VISIT(state.call);
   return 0;
 }
 
@@ -153,6 +162,7 @@ int clear(PyObject* self) {
   state.open = false;
   Py_CLEAR(state.fields);
   Py_CLEAR(state.touched);
+  Py_CLEAR(state.call);
   return 0;
 }
 
@@ -186,6 +196,8 @@ void add_session_state_type(pybind11::module_& module) {
       PyGetSetDef{"id", &get_id, nullptr, "The session's name; '' in an anonymous call.", nullptr},
       PyGetSetDef{"deadline_ns", &get_deadline_ns, nullptr,
                   "When the call ends, in CLOCK_MONOTONIC nanoseconds; 0: never.", nullptr},
+      PyGetSetDef{"call", &get_call, &set_call,
+                  "What the command runs for; None where no engine has called it.", nullptr},
       PyGetSetDef{}};
   std::array slots = {PyType_Slot{Py_tp_new, slot(&create)},
                       PyType_Slot{Py_tp_dealloc, slot(&destroy)},

@@ -29,6 +29,7 @@ struct SessionState {
   PyObject_HEAD PyObject* id;            // str
   PyObject* fields;                      // dict
   PyObject* touched;                     // dict
+  PyObject* call;                        // what the command runs for (call.py); None: nothing
   std::unique_ptr<UnreadFields> unread;  // null: none is left
   std::size_t bytes;                     // an estimate of what the fields take between commands
   std::size_t unread_bytes;              // of these those of `unread`

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dspool_worker.call import Call
 from dspool_worker.errors import ErrorReport
 from dspool_worker.host import AdapterHost
 
@@ -51,6 +52,11 @@ class SessionState:
     def id(self) -> str: ...
     @property
     def deadline_ns(self) -> int: ...
+    @property
+    def call(self) -> Call | None:
+        """What the command runs for; None where no engine has called it."""
+    @call.setter
+    def call(self, call: Call | None) -> None: ...
     def get(self, key: str, default: Any = ..., /) -> Any: ...
     def clear(self) -> None: ...
     def __getitem__(self, key: str, /) -> Any: ...
