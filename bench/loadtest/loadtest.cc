@@ -173,7 +173,7 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   if (options.overload) report.capacity_per_second = capacity_of(*config, options);
   const Stats stats = engine.stats();
   report.worker_restarts = stats.worker_restarts;
-  if (const double found = static_cast<double>(stats.warm_hits + stats.misses); found > 0) {
+  if (const auto found = static_cast<double>(stats.warm_hits + stats.misses); found > 0) {
     report.hit_rate = static_cast<double>(stats.warm_hits) / found;
   }
   report.stopped_early = stop.load();
