@@ -1,15 +1,20 @@
 // Looking again and again before sleeping, for as long as that has paid off of late. A sleeper is
-// woken in 6 to 9 us, a spinner sees what it waits for at once, but takes a core from whoever
+// woken in 6 to 30 us, a spinner sees what it waits for at once, but takes a core from whoever
 // would have produced it.
 //
 // First it pauses between looks, for at most kPauseLimit, which is longer than a peer needs that
 // works on a core of its own; from then on it yields the core, which costs a system call a look.
-// Success restores the whole limit, failure halves what is spent next time, down to nothing. A
-// yield that does not come back in time ends the spinning at once, found or not: on a core with
-// other work the scheduler takes a whole slice for it (1.5 ms measured), while a sleeper is woken
-// ahead of that work.
-// After that, now and then a wait spends the whole limit to find out whether times have changed:
-// every kShortestProbeInterval-th, rarer with every probe in vain.
+// Success restores the whole limit. The first failure after it makes the next spin a long one, of
+// kLongSpin limits; each further one halves what is spent next time, down to nothing. A yield that
+// does not come back in time ends the spinning at once, found or not: on a core with other work the
+// scheduler takes a whole slice for it (1.5 ms measured), while a sleeper is woken ahead of that
+// work.
+// After that, now and then a wait is a long one to find out whether times have changed: every
+// kShortestProbeInterval-th, rarer with every probe in vain.
+//
+// Why long ones: where waking takes longer than the limit, two sides that wait for each other and
+// have both fallen asleep would go on sleeping for ever, as each waits for the other's waking.
+// What a long spin finds late is worth as much again the next time, until nobody sleeps.
 //
 // Threads: one.
 #pragma once
@@ -19,6 +24,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <utility>
 
 namespace dspool::ipc {
 
@@ -45,6 +51,7 @@ class BasicAdaptiveSpin {
   using Duration = std::chrono::nanoseconds;
 
   static constexpr Duration kDefaultLimit = std::chrono::microseconds{20};
+  static constexpr int kLongSpin = 3;
   static constexpr Duration kPauseLimit = std::chrono::microseconds{2};
   static constexpr std::uint32_t kShortestProbeInterval = 64;
   static constexpr std::uint32_t kLongestProbeInterval = 16384;
@@ -53,6 +60,7 @@ class BasicAdaptiveSpin {
   void set_limit(Duration limit) noexcept {
     limit_ = limit;
     budget_ = limit;
+    failed_ = false;
   }
 
   // What the next spin may spend, unless it is a probe.
@@ -68,7 +76,7 @@ class BasicAdaptiveSpin {
       return outcome.found;
     }
     if (limit_.count() <= 0 || ++waits_since_probe_ < probe_interval_) return false;
-    const Outcome outcome = look_for(ready, limit_);
+    const Outcome outcome = look_for(ready, kLongSpin * limit_);
     learn(outcome);
     plan_next_probe();
     return outcome.found;
@@ -77,11 +85,12 @@ class BasicAdaptiveSpin {
  private:
   struct Outcome {
     bool found;
+    bool core_was_taken;
     Duration spent;  // 0 when found while pausing
   };
 
   template <typename Ready>
-  [[nodiscard]] static Outcome look_for(Ready& ready, Duration budget) {
+  [[nodiscard]] Outcome look_for(Ready& ready, Duration budget) const {
     constexpr int kLooksPerClockReading = 8;
     const auto start = OnCore::now();
     const auto pause_limit = std::min(budget, kPauseLimit);
@@ -89,25 +98,33 @@ class BasicAdaptiveSpin {
     do {
       for (int look = 0; look < kLooksPerClockReading; ++look) {
         OnCore::pause();
-        if (ready()) return {.found = true, .spent = Duration{0}};
+        if (ready()) return {.found = true, .core_was_taken = false, .spent = Duration{0}};
       }
       spent = OnCore::now() - start;
     } while (spent < pause_limit);
     while (spent < budget) {
       OnCore::yield();
       const bool found = ready();
-      spent = OnCore::now() - start;
-      if (found) return {.found = true, .spent = spent};
+      const Duration before = std::exchange(spent, OnCore::now() - start);
+      const bool core_was_taken = spent - before > 2 * limit_;
+      if (found || core_was_taken) {
+        return {.found = found, .core_was_taken = core_was_taken, .spent = spent};
+      }
     }
-    return {.found = false, .spent = spent};
+    return {.found = false, .core_was_taken = false, .spent = spent};
   }
 
   void learn(const Outcome& outcome) noexcept {
-    const bool core_was_taken = outcome.spent > 2 * limit_;
-    if (outcome.found && !core_was_taken) {
-      budget_ = limit_;
+    const bool failed_before = std::exchange(failed_, !outcome.found || outcome.core_was_taken);
+    if (outcome.core_was_taken) {
+      budget_ = Duration{0};
+    } else if (outcome.found) {
+      budget_ = std::clamp(2 * outcome.spent, limit_, kLongSpin * limit_);
+    } else if (!failed_before) {
+      budget_ = kLongSpin * limit_;
     } else {
-      budget_ = core_was_taken || budget_ / 2 < kPauseLimit ? Duration{0} : budget_ / 2;
+      const Duration half = std::min(budget_, limit_) / 2;
+      budget_ = half < kPauseLimit ? Duration{0} : half;
     }
   }
 
@@ -120,6 +137,7 @@ class BasicAdaptiveSpin {
 
   Duration limit_ = kDefaultLimit;
   Duration budget_ = kDefaultLimit;
+  bool failed_ = false;  // in the last spin
   std::uint32_t waits_since_probe_ = 0;
   std::uint32_t probe_interval_ = kShortestProbeInterval;
 };

@@ -8,6 +8,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
+constexpr auto kLong = BasicAdaptiveSpin<Core>::kLongSpin * BasicAdaptiveSpin<Core>::kDefaultLimit;
 constexpr auto kNever = [] { return false; };
 
 // Its time passes while it pauses and yields, and at no other time.
@@ -91,7 +92,9 @@ TEST_F(AdaptiveSpinTest, LooksOnceWhenItsLimitIsZero) {
   }
 }
 
-TEST_F(AdaptiveSpinTest, HalvesItsBudgetWithEveryFailure) {
+TEST_F(AdaptiveSpinTest, HalvesItsBudgetWithEveryFailureButTheFirst) {
+  EXPECT_FALSE(spin_.spin(kNever));
+  EXPECT_EQ(spin_.budget(), kLong);
   EXPECT_FALSE(spin_.spin(kNever));
   EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit / 2);
   EXPECT_FALSE(spin_.spin(kNever));
@@ -99,9 +102,29 @@ TEST_F(AdaptiveSpinTest, HalvesItsBudgetWithEveryFailure) {
 }
 
 TEST_F(AdaptiveSpinTest, RestoresItsBudgetWithASuccess) {
-  EXPECT_FALSE(spin_.spin(kNever));
+  for (int spin = 0; spin < 3; ++spin) EXPECT_FALSE(spin_.spin(kNever));
   EXPECT_TRUE(spin_until_yield(3));
   EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit);
+}
+
+// What it waits for comes from somebody who has to be woken, after 30 us: with the limit alone it
+// would be asleep by then, and so on for ever.
+TEST_F(AdaptiveSpinTest, GoesOnLookingForWhatIsFoundLate) {
+  EXPECT_FALSE(spin_.spin(kNever));
+  for (int wait = 0; wait < 3; ++wait) {
+    EXPECT_TRUE(spin_until_yield(60));
+    EXPECT_GT(spin_.budget(), 2 * Spin::kDefaultLimit);
+    EXPECT_LE(spin_.budget(), kLong);
+  }
+  EXPECT_TRUE(spin_until_yield(3)) << "nobody sleeps any more";
+  EXPECT_EQ(spin_.budget(), Spin::kDefaultLimit);
+}
+
+TEST_F(AdaptiveSpinTest, FindsOutByAProbeThatItsPeerSleepsOnlyAsItSleepsItself) {
+  unlearn();
+  for (std::uint32_t wait = 1; wait < Spin::kShortestProbeInterval; ++wait) ASSERT_EQ(looks(), 1);
+  EXPECT_TRUE(spin_until_yield(60));
+  EXPECT_GT(spin_.budget(), 2 * Spin::kDefaultLimit);
 }
 
 // What a yield looks like that gave the core to somebody with much to do.
