@@ -119,11 +119,11 @@ void BM_WorkerLoss(benchmark::State& state) {
       pool.answer(call, kNow);
     }
   };
-  std::vector<char> other_memory(std::size_t{64} << 20);
+  std::vector<char> other_memory(std::size_t{512} << 20);
   for (auto _ : state) {
     state.PauseTiming();
     warm_up();
-    for (char& byte : other_memory) ++byte;
+    for (std::size_t line = 0; line < other_memory.size(); line += 64) ++other_memory[line];
     benchmark::DoNotOptimize(other_memory.data());
     state.ResumeTiming();
     pool.replace(0, kNow);
