@@ -76,8 +76,7 @@ Result<void> check_conflicts(const Options& o) {
         "--payload-bytes goes with the increments of --adapter loadtest, and with no other "
         "command");
   }
-  if (o.service_ms &&
-      (own_adapter || trace || questions || !o.command.empty() || o.payload_bytes)) {
+  if (o.service_ms && (own_adapter || questions || !o.command.empty() || o.payload_bytes)) {
     return invalid_options(
         "--service-ms goes with the increments of --adapter loadtest, and with no other command "
         "and no --payload-bytes");

@@ -90,9 +90,11 @@ Result<Workload> make_replay(const Options& options) {
     return invalid_options(
         fmt::format("{} names its sessions: leave out --sessions and --zipf", options.trace_file));
   }
-  workload.args = [trace, command = workload.command](const Start& start) {
+  Value increment = options.service_ms ? Value{{"service_ms", *options.service_ms}} : Value();
+  workload.args = [trace, command = workload.command,
+                   increment = std::move(increment)](const Start& start) {
     const load::Arrival& arrival = trace->arrivals[start.index];
-    if (command == "increment") return Value();  // it takes nothing: only the arrivals count
+    if (command == "increment") return increment;  // it carries nothing: only the arrivals count
     if (command == "predict") {
       return Value{{"question", question_of(arrival.session, arrival.input_bytes)}};
     }

@@ -105,6 +105,14 @@ TEST_F(WorkloadTest, IncrementsAtTheTimesOfATrace) {
   EXPECT_TRUE(workload->args(*workload->schedule->next(Elapsed(0))).is_null());
 }
 
+TEST_F(WorkloadTest, HasATracesIncrementsWaitAsLongAsTheyAreTold) {
+  const std::string file = write("timestamp_ms,session_id,input_bytes,output_bytes\n0,a,3,7\n");
+  const Result<Workload> workload = make_workload({.trace_file = file, .service_ms = 20});
+  ASSERT_TRUE(workload) << workload.error().message;
+  const Value args = workload->args(*workload->schedule->next(Elapsed(0)));
+  EXPECT_EQ(args["service_ms"].as_double(), 20);
+}
+
 TEST_F(WorkloadTest, RefusesSessionsForATraceThatNamesThem) {
   const std::string file = write("timestamp_ms,session_id,input_bytes,output_bytes\n0,a,3,7\n");
   EXPECT_THAT(make_workload({.sessions = 3, .trace_file = file}).error().message,
