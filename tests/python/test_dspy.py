@@ -213,8 +213,11 @@ def test_errors_of_the_model_are_raised_once(
     session = Session("s")
     with pytest.raises(Exception, match="not now") as error:
         adapter.predict(session, question="why")
-    assert adapter.is_retryable(error.value) == retryable
-    assert adapter.failed_provider(error.value) == ("openai" if retryable else None)
+    told = adapter.describe_error(error.value)
+    assert (told is not None) == retryable
+    if told is not None:
+        assert told.retryable
+        assert told.provider == "openai"
     assert len(server.requests) == 1
     assert "history" not in session
 
@@ -223,7 +226,9 @@ def test_an_unreachable_model_is_worth_another_try(adapter: Dspy) -> None:
     adapter.set_lm(LanguageModel(2, MODEL, "http://127.0.0.1:1/v1", "sk-offline", None))
     with pytest.raises(Exception, match="offline") as error:
         adapter.predict(Session(), question="why")
-    assert adapter.is_retryable(error.value)
+    told = adapter.describe_error(error.value)
+    assert told is not None
+    assert told.retryable
 
 
 def test_nothing_is_cached(adapter: Dspy, server: LmServer) -> None:

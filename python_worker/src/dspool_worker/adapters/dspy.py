@@ -20,7 +20,7 @@ from dspool_worker import Adapter, CommandError, LanguageModel, Session
 from dspool_worker._native import encode
 from dspool_worker.adapters import signature as signatures
 from dspool_worker.adapters.signature import Signature
-from dspool_worker.errors import nearest
+from dspool_worker.errors import nearest, summary
 
 _MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
 _HISTORY_TURNS = 20
@@ -53,12 +53,16 @@ class Dspy(Adapter):
         )
         self._provider = language_model.provider
 
-    def is_retryable(self, error: Exception) -> bool:
-        return bool(dspy.is_retryable_lm_error(error))
-
-    def failed_provider(self, error: Exception) -> str | None:
+    def describe_error(self, error: Exception) -> CommandError | None:
         # What may pass by itself: its limits, its outages, and that it does not answer in time.
-        return self._provider if dspy.is_retryable_lm_error(error) else None
+        if not dspy.is_retryable_lm_error(error):
+            return None
+        return CommandError(
+            summary(error),
+            code="exception",
+            retryable=True,
+            provider=self._provider,
+        )
 
     def predict(
         self,
