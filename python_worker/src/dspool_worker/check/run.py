@@ -158,18 +158,17 @@ def _settings_of(path: str | None, parser: argparse.ArgumentParser) -> dict[str,
         with open(path, "rb") as file:
             content = file.read()
         if path.endswith(".toml"):
-            settings = _toml(content.decode("utf-8"))
+            if sys.version_info < (3, 11):
+                refuse("this Python reads no TOML: use 3.11 or later, or give settings as JSON")
+            else:
+                import tomllib
+
+                settings = tomllib.loads(content.decode("utf-8"))
             settings = settings["worker"].get("settings", {}) if "worker" in settings else settings
         else:
             settings = json.loads(content)
-    except (OSError, ValueError, ModuleNotFoundError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         refuse(summary(error))
     if not isinstance(settings, dict):
         refuse("settings are a table, or a JSON object")
     return settings
-
-
-def _toml(text: str) -> dict[str, Any]:
-    import tomllib  # from Python 3.11 on; before that, settings are given as JSON
-
-    return tomllib.loads(text)
