@@ -162,7 +162,7 @@ class Pool:
             record.turns += 1
             worker = self._workers[index]
             with _taken(worker.slots, call):
-                worker.require(self._language_model)
+                worker.require(lm)
                 record.running, record.runs_on = call, threading.get_ident()
                 try:
                     result, changes = worker.execute(session_id, record, command, encoded, call)

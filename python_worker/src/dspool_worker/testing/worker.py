@@ -26,8 +26,7 @@ class TrialWorker:
         self.slots = threading.BoundedSemaphore(max_in_flight)
         self._max_in_flight = max_in_flight
         self._warm: dict[str, tuple[int, Session]] = {}  # the version of what is held
-        self._lm_version = 0
-        self._lm_refusal: ErrorReport | None = None
+        self._refusals: dict[int, ErrorReport | None] = {}  # by language model
         self._setting_lm = threading.Lock()
 
     def stop(self) -> None:
@@ -40,21 +39,22 @@ class TrialWorker:
         self._warm.pop(session_id, None)
 
     def require(self, language_model: LanguageModel | None) -> None:
-        """Hands the pool's language model to the adapter, once."""
+        """Hands a language model to the adapter, once. CallError: it has refused it."""
         if language_model is None:
             return
+        version = language_model.version
         with self._setting_lm:
-            if self._lm_version < language_model.version:
-                self._lm_version = language_model.version
-                self._lm_refusal = self.host.set_language_model(
-                    language_model.version,
+            if version not in self._refusals:
+                self._refusals[version] = self.host.set_language_model(
+                    version,
                     language_model.model,
                     language_model.api_base,
                     language_model.api_key,
                     language_model.temperature,
                 )
-            if self._lm_refusal is not None:
-                raise CallError(self._lm_refusal)
+        refused = self._refusals[version]
+        if refused is not None:
+            raise CallError(refused)
 
     def execute(
         self, session_id: str, record: SessionRecord, command: str, args: bytes, call: TrialCall
