@@ -153,20 +153,22 @@ TEST(WorkerCallTest, PrintsReachTheLogAndNotTheChannel) {
   EXPECT_THAT(worker.read_output(error, "noise on stderr"), HasSubstr("noise on stderr\n"));
 }
 
+TEST(WorkerCallTest, LogLinesNameSessionAndRequest) {
+  WorkerHarness worker;
+  const std::uint64_t id =
+      worker.send(Call{.command = "log", .args = args("text", "no tea"), .session = "user-42"});
+  EXPECT_EQ(worker.receive().type, wire::MessageType::response);
+  const std::string line = "[user-42 #" + std::to_string(id) + "] WARNING shop: no tea\n";
+  const int error = worker.process().standard_error();
+  EXPECT_THAT(worker.read_output(error, "no tea\n"), HasSubstr(line));
+}
+
 TEST(WorkerCallTest, AnswersAPing) {
   WorkerHarness worker;
   worker.send(wire::MessageType::ping, 77);
   const Reply reply = worker.receive();
   EXPECT_EQ(reply.type, wire::MessageType::pong);
   EXPECT_EQ(reply.request_id, 77U);
-}
-
-TEST(WorkerCallTest, IgnoresACancelThatComesTooLate) {
-  WorkerHarness worker;
-  const std::uint64_t request_id = worker.send(Call{.command = "echo"});
-  worker.send(wire::MessageType::cancel, request_id);
-  EXPECT_EQ(worker.receive().request_id, request_id);
-  EXPECT_EQ(worker.call(Call{.command = "echo"}).result_json(), "{  }");
 }
 
 TEST(WorkerCallTest, RunsAsManyAtOnceAsItMay) {
