@@ -47,7 +47,10 @@ def build(python: str, scratch: Path, *, isolated: bool) -> Path:
     shutil.rmtree(wheels, ignore_errors=True)
     arguments = ["--no-deps", f"--config-settings=build-dir={scratch}/{{wheel_tag}}"]
     if not isolated:
+        # Fast to build, as nothing here depends on how fast it runs.
         arguments += ["--no-build-isolation", "--no-index"]
+        arguments += ["--config-settings=cmake.define.CMAKE_CXX_FLAGS_RELEASE=-O0"]
+        arguments += ["--config-settings=cmake.define.CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF"]
     run(python, "-m", "pip", "wheel", "--quiet", *arguments, "--wheel-dir", wheels, PROJECT)
     (wheel,) = wheels.glob("*.whl")
     return wheel
