@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "python_worker/native/monotonic_clock.h"
+#include "python_worker/native/running_session.h"
 #include "python_worker/native/session_fields.h"
 
 namespace dspool::python {
@@ -172,8 +173,11 @@ bool CommandRunner::run() {
   state.open = true;
   state.reading_ns = 0;
   const std::uint64_t start_ns = now_ns();
-  const auto result =
-      pybind11::reinterpret_steal<pybind11::object>(arguments_.call(*command_, session()));
+  pybind11::object result;
+  {
+    const RunningSession running(session());
+    result = pybind11::reinterpret_steal<pybind11::object>(arguments_.call(*command_, session()));
+  }
   const std::uint64_t service_ns = now_ns() - start_ns;
   state.open = false;
   // Whoever raises it for reasons of its own has failed.

@@ -20,6 +20,7 @@
 #include "python_worker/native/gil.h"
 #include "python_worker/native/process_name.h"
 #include "python_worker/native/request_loop.h"
+#include "python_worker/native/running_session.h"
 #include "python_worker/native/session_state.h"
 #include "python_worker/native/session_trial.h"
 #include "python_worker/native/startup.h"
@@ -48,9 +49,20 @@ Hello hello(ipc::WorkerChannel& channel) {
   return value_or_throw(receive_hello(channel));
 }
 
-py::bytes encode(const py::object& value) {
+py::object add_encode_error(py::module_& module) {
+  const auto type = py::reinterpret_steal<py::object>(PyErr_NewExceptionWithDoc(
+      "dspool_worker._native.EncodeError", "Something is no value.", PyExc_TypeError, nullptr));
+  if (!type) throw py::error_already_set();
+  module.attr("EncodeError") = type;
+  return type;
+}
+
+py::bytes encode(const py::object& value, const std::string& root, const py::object& error) {
   ValueEncoder encoder;
-  if (!encoder.encode(value.ptr())) throw py::type_error(encoder.error("value"));
+  if (!encoder.encode(value.ptr())) {
+    PyErr_SetString(error.ptr(), encoder.error(root).c_str());
+    throw py::error_already_set();
+  }
   const auto bytes = encoder.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -122,8 +134,14 @@ void add_fork_messages(py::module_& module) {
 PYBIND11_MODULE(_native, module) {
   module.doc() = "The native side of a dspool worker: its channel, its loop, its values.";
 
-  module.def("encode", &encode, py::arg("value"), py::pos_only(),
-             "The FlexBuffer of a value. TypeError names what cannot be encoded.");
+  const py::object encode_error = add_encode_error(module);
+  module.def(
+      "encode",
+      [encode_error](const py::object& value, const std::string& root) {
+        return encode(value, root, encode_error);
+      },
+      py::arg("value"), py::arg("root") = "value", py::pos_only(),
+      "The FlexBuffer of a value. EncodeError names what cannot be encoded, as part of `root`.");
   module.def("decode", &decode, py::arg("encoded"), py::pos_only(),
              "The value of a FlexBuffer that the engine has verified.");
   add_fork_messages(module);
@@ -131,14 +149,26 @@ PYBIND11_MODULE(_native, module) {
   add_call_type(module);
   const py::object session_type = module.attr("SessionState");
   module.def(
-      "commit",
-      [session_type](const py::object& session) {
+      "run",
+      [session_type, encode_error](const py::object& command, const py::object& session,
+                                   const py::bytes& args, std::uint64_t deadline_ns) {
         check_session(session, session_type);
-        return commit_trial(session);
+        return run_trial(command, session, args, deadline_ns, encode_error);
+      },
+      py::arg("command"), py::arg("session"), py::arg("args"), py::arg("deadline_ns"),
+      py::pos_only(),
+      "Runs a command on a session that a test made, as a worker does: from encoded arguments to "
+      "the encoded result. EncodeError without a traceback: the result is no value.");
+  module.def(
+      "commit",
+      [session_type, encode_error](const py::object& session) {
+        check_session(session, session_type);
+        return commit_trial(session, encode_error);
       },
       py::arg("session"), py::pos_only(),
       "What was changed in a session that a test made, as a worker would tell the engine: puts, "
-      "deletes, appends. Ends the command; the next one finds the session warm.");
+      "deletes, appends. Ends the command; the next one finds the session warm. EncodeError: a "
+      "field is no value.");
   module.def(
       "roll_back",
       [session_type](const py::object& session) {
@@ -147,6 +177,8 @@ PYBIND11_MODULE(_native, module) {
       },
       py::arg("session"), py::pos_only(),
       "Ends a command on a session that a test made as if it had raised.");
+  module.def("running_session", &RunningSession::current,
+             "The session whose command this thread runs, or None.");
 
   py::class_<Hello>(module, "Hello", "What the engine said first.")
       .def_readonly("max_in_flight", &Hello::max_in_flight)

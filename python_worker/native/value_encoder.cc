@@ -1,6 +1,7 @@
 #include "python_worker/native/value_encoder.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "python_worker/native/key_hash.h"
 #include "python_worker/native/value_decoder.h"
@@ -28,6 +29,17 @@ std::string member_step(std::string_view key) {
   return "[\"" + std::string(key) + "\"]";
 }
 
+// `is a set: use ...`, as Python has it, which knows more of types.
+std::string refused(const pybind11::object& type) {
+  try {
+    return pybind11::cast<std::string>(
+        pybind11::module_::import("dspool_worker.advice").attr("refused")(type));
+  } catch (const std::exception&) {
+    return "is " + with_article(reinterpret_cast<PyTypeObject*>(type.ptr())->tp_name) +
+           ", which is no value";
+  }
+}
+
 }  // namespace
 
 bool ValueEncoder::encode(PyObject* value) {
@@ -51,6 +63,7 @@ void ValueEncoder::begin() {
   builder_->Clear();
   items_.clear();
   path_.clear();
+  refused_type_ = {};
   ++encoding_;
 }
 
@@ -63,7 +76,7 @@ std::string ValueEncoder::error(std::string_view root) const {
   std::string place(root);
   std::for_each(path_.rbegin(), path_.rend(), [&](const std::string& step) { place += step; });
   if (place.size() > kLongestPathBytes) place = place.substr(0, kLongestPathBytes) + "...";
-  return place + ' ' + error_;
+  return place + ' ' + (refused_type_ ? refused(refused_type_) : error_);
 }
 
 bool ValueEncoder::put(PyObject* value, int depth) {
@@ -90,8 +103,7 @@ bool ValueEncoder::put(PyObject* value, int depth) {
     return true;
   }
   if (PyMemoryView_Check(value) || PyByteArray_Check(value)) return put_buffer(value);
-  return refuse("is " + with_article(Py_TYPE(value)->tp_name) +
-                ": use only None, bool, int, float, str, bytes, list, tuple and dict");
+  return refuse_type(value);
 }
 
 bool ValueEncoder::put_int(PyObject* value) {
@@ -207,6 +219,11 @@ void ValueEncoder::put_key(std::string_view key) {
 
 bool ValueEncoder::refuse(std::string what) {
   error_ = std::move(what);
+  return false;
+}
+
+bool ValueEncoder::refuse_type(PyObject* value) {
+  refused_type_ = pybind11::type::of(pybind11::handle(value));
   return false;
 }
 

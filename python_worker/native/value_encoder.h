@@ -1,6 +1,6 @@
 // Python objects to FlexBuffers: None, bool, int, float, str, bytes, list, tuple (as a list) and
 // dict with str keys. Everything else, and whatever the engine's verifier would refuse, is an error
-// that names the place: `result.answers[3].model is a set`.
+// that names the place, and what to use instead: `result.answers[3].model is a set: use ...`.
 //
 // Invariant: equal values have equal bytes, whatever order a dict was filled in and in whichever
 // process: what a session notices as a change rests on this.
@@ -31,7 +31,7 @@ class ValueEncoder {
   // The last value encoded, until the next one is.
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return builder_->GetBuffer(); }
 
-  // What could not be encoded, by its way from the value that is called `root`.
+  // What could not be encoded, by its way from the value that is called `root`. Runs Python code.
   [[nodiscard]] std::string error(std::string_view root) const;
 
  private:
@@ -58,6 +58,7 @@ class ValueEncoder {
   bool take_items(PyObject* dict);
   bool sort_items(std::size_t first);
   bool refuse(std::string what);
+  bool refuse_type(PyObject* value);
   bool refuse_depth();
 
   std::optional<flexbuffers::Builder> builder_;  // made anew after a long value
@@ -67,6 +68,7 @@ class ValueEncoder {
   std::uint64_t encoding_ = 0;  // counts encodings; tells old entries of known_keys_ from new ones
   std::vector<std::string> path_;  // of an error, the innermost step first
   std::string error_;
+  pybind11::object refused_type_;  // of what is no value; none: `error_` says what is wrong
 };
 
 }  // namespace dspool::python

@@ -1,11 +1,18 @@
 """What can cross between Python and the engine, and what is told about the rest."""
 
+import dataclasses
+import datetime
+import decimal
+import enum
 import math
 import random
+import types
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
-from dspool_worker._native import decode, encode
+from dspool_worker._native import EncodeError, decode, encode
 
 MAX_DEPTH = 64
 
@@ -176,3 +183,71 @@ def test_an_encoder_is_usable_after_an_error() -> None:
 def test_what_is_no_value_is_refused(encoded: bytes) -> None:
     with pytest.raises(ValueError, match="FlexBuffer"):
         decode(encoded)
+
+
+def class_of(module: str, name: str, *bases: type) -> type:
+    return type(name, bases, {"__module__": module})
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Level(enum.Enum):
+    HIGH = 1
+
+
+TORCH_MODULE = class_of("torch.nn.modules.module", "Module")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (class_of("my_app", "Net", TORCH_MODULE)(), "is a PyTorch module (my_app.Net): keep it in"),
+        (class_of("torch", "Tensor")(), "is a PyTorch tensor (torch.Tensor): use value.tolist()"),
+        (
+            class_of("numpy", "ndarray")(),
+            "is a NumPy array (numpy.ndarray): use value.tolist()",
+        ),
+        (
+            class_of("numpy", "int64", class_of("numpy", "generic"))(),
+            "NumPy scalar (numpy.int64)",
+        ),
+        (class_of("pandas.core.frame", "DataFrame")(), 'use value.to_dict("records")'),
+        (
+            class_of("my_app", "Item", class_of("pydantic.main", "BaseModel"))(),
+            'is a pydantic model (my_app.Item): use value.model_dump(mode="json")',
+        ),
+        (
+            class_of("dspy", "Prediction", class_of("dspy.primitives.example", "Example"))(),
+            "is a DSPy prediction or example (dspy.Prediction): use value.toDict()",
+        ),
+        (class_of("my_app", "QA", class_of("dspy.primitives.module", "Module"))(), "dump_state()"),
+        (Point(1), "is a Point (test_values.Point): use dataclasses.asdict(value)"),
+        (Level.HIGH, "is a Level (test_values.Level): use value.value"),
+        (datetime.datetime(2024, 1, 1), "is a datetime (datetime.datetime): use value.isoformat()"),
+        (datetime.timedelta(1), "use value.total_seconds()"),
+        (decimal.Decimal(1), "is a Decimal (decimal.Decimal): use str(value), which is exact"),
+        (uuid.UUID(int=1), "use str(value)"),
+        (Path("x"), "use str(value)"),
+        ({1}, "is a set: use sorted(value) or list(value)"),
+        ((x for x in ()), "is a generator: use list(value), or send its items by session.emit"),
+        (range(3), "is a range: use list(value)"),
+        ({}.keys(), "is a dict_keys: use sorted(value) or list(value)"),
+        (types.MappingProxyType({}), "use dict(value)"),
+        (1j, "use [value.real, value.imag]"),
+        (ValueError("no"), "is a ValueError: raise it, or use str(value)"),
+        (int, "is a type: use its name"),
+        (len, "use what it returns"),
+        (
+            object(),
+            "is an object: use only None, bool, int, float, str, bytes, list, tuple",
+        ),
+    ],
+)
+def test_what_is_no_value_is_told_with_what_to_use(value: Any, told: str) -> None:
+    with pytest.raises(EncodeError) as error:
+        encode({"answers": [value]}, "result")
+    assert str(error.value).startswith("result.answers[0] is a")
+    assert told in str(error.value)

@@ -153,6 +153,16 @@ TEST(WorkerCallTest, PrintsReachTheLogAndNotTheChannel) {
   EXPECT_THAT(worker.read_output(error, "noise on stderr"), HasSubstr("noise on stderr\n"));
 }
 
+TEST(WorkerCallTest, LogLinesNameSessionAndRequest) {
+  WorkerHarness worker;
+  const std::uint64_t id =
+      worker.send(Call{.command = "log", .args = args("text", "no tea"), .session = "user-42"});
+  EXPECT_EQ(worker.receive().type, wire::MessageType::response);
+  const std::string line = "[user-42 #" + std::to_string(id) + "] WARNING shop: no tea\n";
+  const int error = worker.process().standard_error();
+  EXPECT_THAT(worker.read_output(error, "no tea\n"), HasSubstr(line));
+}
+
 TEST(WorkerCallTest, AnswersAPing) {
   WorkerHarness worker;
   worker.send(wire::MessageType::ping, 77);

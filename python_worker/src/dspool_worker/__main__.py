@@ -1,4 +1,7 @@
-"""A worker process. The engine starts it; it is of no use by hand."""
+"""A worker process, which the engine starts with the descriptors of its channel.
+
+By hand it says what is wrong with an adapter before that is deployed: --check package.module:Class.
+"""
 
 import sys
 
@@ -8,6 +11,10 @@ from dspool_worker.worker import parse_arguments, prepare_process, read_settings
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["--check"]:
+        from dspool_worker import check  # a worker has no use for it
+
+        return check.main(sys.argv[2:])
     arguments = parse_arguments("dspool_worker", __doc__)
     prepare_process()
     return run_worker(

@@ -8,18 +8,31 @@ from dspool_worker.errors import ErrorReport
 from dspool_worker.host import AdapterHost
 from dspool_worker.language_model import LanguageModel
 
-def encode(value: Any, /) -> bytes:
-    """The FlexBuffer of a value. TypeError names what cannot be encoded."""
+class EncodeError(TypeError):
+    """Something is no value."""
+
+def encode(value: Any, root: str = "value", /) -> bytes:
+    """The FlexBuffer of a value. EncodeError names what cannot be encoded, as part of `root`."""
 
 def decode(encoded: bytes, /) -> Any:
     """The value of a FlexBuffer that the engine has verified."""
 
+def run(
+    command: Callable[..., Any], session: SessionState, args: bytes, deadline_ns: int, /
+) -> bytes:
+    """Runs a command on a session that a test made, as a worker does: from encoded arguments to
+    the encoded result. EncodeError without a traceback: the result is no value."""
+
 def commit(session: SessionState, /) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
     """What was changed in a session that a test made, as a worker would tell the engine: puts,
-    deletes, appends. Ends the command; the next one finds the session warm."""
+    deletes, appends. Ends the command; the next one finds the session warm. EncodeError: a field
+    is no value."""
 
 def roll_back(session: SessionState, /) -> None:
     """Ends a command on a session that a test made as if it had raised."""
+
+def running_session() -> SessionState | None:
+    """The session whose command this thread runs, or None."""
 
 def fork_socket() -> int:
     """The number of a fork server's socket to its engine."""

@@ -82,6 +82,11 @@ def load_adapter(name: str, settings: Mapping[str, Any] | None = None) -> Adapte
     Raises AdapterError where there are settings that it does not take. Exceptions of the adapter's
     own code are not caught.
     """
+    return construct_adapter(find_adapter(name), settings)
+
+
+def find_adapter(name: str) -> type[Adapter]:
+    """Imports the adapter `package.module:Class`."""
     module_name, separator, class_name = name.partition(":")
     if not separator or not class_name.isidentifier():
         raise AdapterError(f"{name!r} does not name an adapter: write it as package.module:Class")
@@ -94,37 +99,45 @@ def load_adapter(name: str, settings: Mapping[str, Any] | None = None) -> Adapte
         )
     if not _is_adapter(found):
         raise AdapterError(f"{name} is no adapter: derive it from dspool_worker.Adapter")
-    return _construct(name, found, dict(settings or {}))
+    adapter: type[Adapter] = found
+    return adapter
+
+
+def construct_adapter(found: type[Adapter], settings: Mapping[str, Any] | None = None) -> Adapter:
+    """An adapter with its settings, if it takes some; AdapterError where it does not take these."""
+    given = dict(settings or {})
+    kinds = {parameter.kind for parameter in inspect.signature(found).parameters.values()}
+    if kinds & {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
+        return found(given)  # type: ignore[call-arg]
+    if not given:
+        return found()
+    if inspect.Parameter.VAR_POSITIONAL in kinds:  # it hands on what it is given
+        return found(given)  # type: ignore[call-arg]
+    raise AdapterError(
+        f"{found.__module__}:{found.__qualname__} takes no settings, and there are "
+        f"{', '.join(sorted(given))}: remove worker.settings, or write def __init__(self, settings)"
+    )
+
+
+def command_names(adapter: type[Adapter]) -> list[str]:
+    """The names of its public methods, sorted."""
+    return [
+        key
+        for key in sorted(dir(adapter))
+        if not key.startswith("_")
+        and not hasattr(Adapter, key)
+        and inspect.isfunction(inspect.getattr_static(adapter, key))
+    ]
 
 
 def commands_of(adapter: Adapter) -> dict[str, Callable[..., Any]]:
     """The adapter's commands by name, sorted."""
-    commands = {
-        key: getattr(adapter, key)
-        for key in sorted(dir(type(adapter)))
-        if not key.startswith("_")
-        and not hasattr(Adapter, key)
-        and inspect.isfunction(inspect.getattr_static(type(adapter), key))
-    }
+    commands = {key: getattr(adapter, key) for key in command_names(type(adapter))}
     if not commands:
         raise AdapterError(f"{type(adapter).__qualname__} has no public method to be a command")
     for key, command in commands.items():
         _check_command(f"{type(adapter).__qualname__}.{key}", command)
     return commands
-
-
-def _construct(name: str, found: type[Adapter], settings: dict[str, Any]) -> Adapter:
-    kinds = {parameter.kind for parameter in inspect.signature(found).parameters.values()}
-    if kinds & {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
-        return found(settings)  # type: ignore[call-arg]
-    if not settings:
-        return found()
-    if inspect.Parameter.VAR_POSITIONAL in kinds:  # it hands on what it is given
-        return found(settings)  # type: ignore[call-arg]
-    raise AdapterError(
-        f"{name} takes no settings, and there are {', '.join(sorted(settings))}: remove "
-        "worker.settings, or write def __init__(self, settings)"
-    )
 
 
 def _is_adapter(value: object) -> bool:

@@ -26,7 +26,7 @@ from dspool_worker._native import (
 )
 from dspool_worker.adapter import load_adapter
 from dspool_worker.errors import ErrorReport, refusal
-from dspool_worker.fork_safety import fork_hindrance
+from dspool_worker.fork_safety import fork_hindrance, own_children
 from dspool_worker.host import AdapterHost
 from dspool_worker.worker import (
     parse_arguments,
@@ -55,7 +55,7 @@ class ForkServer:
 
     def check(self) -> ErrorReport | None:
         """Why nothing can be forked here, or None."""
-        hindrance = None if self._workers else _own_children()
+        hindrance = None if self._workers else own_children()
         hindrance = hindrance or fork_hindrance(_THREADS_PATIENCE_S)
         if hindrance is None:
             return None
@@ -188,15 +188,6 @@ def _reserve_channel_descriptors() -> None:
             os.dup2(null, number, inheritable=False)
     if null not in channel_descriptors():
         os.close(null)
-
-
-def _own_children() -> str | None:
-    """What the import has started would be nobody's when the server is killed."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    return "it has started a process"
 
 
 def _fork() -> int:

@@ -40,7 +40,7 @@ class AdapterHost:
             return report_refusal(error, error, secrets=self._secrets)
         if isinstance(error, TypeError) and error.__traceback__ is None:
             # Raised before the first line of the command ran: the arguments do not fit.
-            message = f"{error}: call it as {self._usage(command)}"
+            message = f"{error}: call it as {self.usage(command)}"
             return refusal("invalid_arguments", message, secrets=self._secrets)
         told = self._ask_adapter(error) if isinstance(error, Exception) else None
         if isinstance(told, CommandError):
@@ -88,7 +88,8 @@ class AdapterHost:
             )
         return None
 
-    def _usage(self, command: str) -> str:
+    def usage(self, command: str) -> str:
+        """A command's signature, as callers are told of it: `add(item: str, count: int = 1)`."""
         signature = inspect.signature(self.commands[command])
         _session, *parameters = signature.parameters.values()
         return f"{command}({', '.join(map(str, parameters))})"

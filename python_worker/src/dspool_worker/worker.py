@@ -12,15 +12,28 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from dspool_worker import command_log
 from dspool_worker._native import Channel, Hello, RequestLoop, decode
 from dspool_worker.adapter import AdapterError
 from dspool_worker.errors import ErrorReport, out_of_memory_advice, report_exception, summary
 from dspool_worker.host import AdapterHost
 from dspool_worker.session import Session
 
+_EXAMPLES = """
+examples, by hand:
+  python -m dspool_worker --check my_app.cart:Cart
+  python -m dspool_worker --check my_app.cart:Cart --settings pool.toml --json
+  python -m dspool_worker --check --help
+"""
+
 
 def parse_arguments(module: str, description: str | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--adapter", required=True, metavar="package.module:Class")
     parser.add_argument(
         "--spin-us", type=int, metavar="N", help="look for work this long before sleeping"
@@ -48,6 +61,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    command_log.install()
 
 
 def run_worker(arguments: argparse.Namespace, make_host: Callable[[], AdapterHost]) -> int:

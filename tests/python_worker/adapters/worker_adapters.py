@@ -1,5 +1,6 @@
 """Adapters for the tests of the worker: commands that do what adapters should not, too."""
 
+import logging
 import sys
 import threading
 import time
@@ -137,6 +138,9 @@ class Commands(Adapter):
         print("noise on stdout", flush=True)
         print("noise on stderr", file=sys.stderr)
         return "quiet"
+
+    def log(self, session: Session, /, text: str) -> None:
+        logging.getLogger("shop").warning("%s", text)
 
     def meet(self, session: Session, /) -> int:
         """Returns when four commands are in here at once."""
