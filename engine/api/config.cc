@@ -30,9 +30,9 @@ using std::chrono::milliseconds;
 using Texts = std::vector<std::string>;
 
 // Where the value of a key is kept.
-using Slot =
-    std::variant<bool*, double*, std::uint32_t*, std::size_t*, milliseconds*, std::string*, Texts*,
-                 PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*, LogLevel*, Backoff*>;
+using Slot = std::variant<bool*, double*, std::uint32_t*, std::size_t*, milliseconds*, std::string*,
+                          Texts*, PoolMode*, Affinity*, StartMethod*, Cgroups*, Durability*,
+                          LogLevel*, Backoff*, Value*>;
 
 template <auto... kPath>
 Slot slot(Config& config) {
@@ -119,6 +119,14 @@ bool are_enough_files(const Slot& slot) {
   return files == 0 || files >= kLeast;
 }
 
+bool are_settings(const Slot& slot) {
+  const Value& settings = *std::get<Value*>(slot);
+  if (settings.is_null()) return true;
+  const auto bytes = settings.bytes();
+  return settings.kind() == Kind::kMap && bytes.size() <= WorkerConfig::kMostSettingsBytes &&
+         Value::from_bytes({bytes.begin(), bytes.end()});  // assembled, it may be too deep
+}
+
 // package.module:Class, all of them names in ASCII.
 bool is_adapter(const Slot& slot) {
   const std::string& adapter = *std::get<std::string*>(slot);
@@ -150,6 +158,9 @@ constexpr std::int64_t kMostProcesses = 1 << 22;  // Linux has no more numbers f
 constexpr std::int64_t kMostFiles = 1 << 20;
 constexpr std::uint32_t kThreadsBesideCommands = 3;       // the lifeline's, and an adapter's or two
 constexpr std::int64_t kMostPayload = 512 * 1024 * 1024;  // FlatBuffers end at 2 GiB
+
+constexpr std::string_view kSettings = "worker.settings";
+static_assert(WorkerConfig::kMostSettingsBytes == 1048576);
 
 constexpr std::array kKeys = std::to_array<Key>({
     {"pooling_enabled", slot<&Config::pooling_enabled>},
@@ -204,6 +215,8 @@ constexpr std::array kKeys = std::to_array<Key>({
      ", the absolute path of an interpreter", is_absolute_path},
     {"worker.python_path", slot<&Config::worker, &WorkerConfig::python_path>, 0, 0,
      ", none of them empty or with a ':'", are_path_entries},
+    {kSettings, slot<&Config::worker, &WorkerConfig::settings>, 0, 0,
+     ", not in each other more than 63 deep, and at most 1048576 bytes in all", are_settings},
     {"worker.start_method", slot<&Config::worker, &WorkerConfig::start_method>},
     {"worker.max_in_flight", slot<&Config::worker, &WorkerConfig::max_in_flight>, 1, 256},
     {"worker.pipeline", slot<&Config::worker, &WorkerConfig::pipeline>, 1, 64},
@@ -274,6 +287,39 @@ static_assert(kWords<PoolMode>[static_cast<std::size_t>(PoolMode::kProduction)] 
 static_assert(kWords<Affinity>[static_cast<std::size_t>(Affinity::kPinned)] == "pinned");
 static_assert(kWords<LogLevel>[static_cast<std::size_t>(LogLevel::kOff)] == "off");
 
+// What a node of any kind says, or nothing where no value can.
+std::optional<Value> value_of(const toml::node& node) {
+  if (const auto* const table = node.as_table()) {
+    std::vector<std::pair<std::string_view, Value>> values;
+    values.reserve(table->size());
+    for (const auto& [key, inner] : *table) {
+      auto value = value_of(inner);
+      if (!value || key.str().find('\0') != std::string_view::npos) return std::nullopt;
+      values.emplace_back(key.str(), *std::move(value));
+    }
+    std::vector<Value::Member> members;
+    members.reserve(values.size());
+    for (const auto& [key, value] : values) members.emplace_back(key, value);
+    return Value::map(members);
+  }
+  if (const auto* const array = node.as_array()) {
+    std::vector<Value> values;
+    values.reserve(array->size());
+    for (const toml::node& inner : *array) {
+      auto value = value_of(inner);
+      if (!value) return std::nullopt;
+      values.push_back(*std::move(value));
+    }
+    const std::vector<Value::Item> items(values.begin(), values.end());
+    return Value::list(items);
+  }
+  if (const auto* const text = node.as_string()) return Value::of(text->get());
+  if (const auto* const whole = node.as_integer()) return Value::of(whole->get());
+  if (const auto* const number = node.as_floating_point()) return Value::of(number->get());
+  if (const auto* const truth = node.as_boolean()) return Value::of(truth->get());
+  return std::nullopt;  // a date or a time
+}
+
 // Whether `node` is a T; then `value` is what it says.
 template <typename T>
 bool read(const toml::node& node, T& value) {
@@ -285,6 +331,10 @@ bool read(const toml::node& node, T& value) {
       if (!read(element, value.emplace_back())) return false;
     }
     return true;
+  } else if constexpr (std::same_as<T, Value>) {
+    auto settings = node.is_table() ? value_of(node) : std::nullopt;
+    if (settings) value = *std::move(settings);
+    return settings.has_value();
   } else if constexpr (std::is_enum_v<T>) {
     std::string word;
     if (!read(node, word)) return false;
@@ -341,6 +391,8 @@ std::string allowed(const Key& key) {
     text = "a string";
   } else if constexpr (std::same_as<T, Texts>) {
     text = "a list of strings";
+  } else if constexpr (std::same_as<T, Value>) {
+    text = "a table of strings, numbers, booleans, lists and tables (dates and times as strings)";
   } else if constexpr (std::same_as<T, double>) {
     text = "a number from " + range;
   } else if constexpr (std::same_as<T, milliseconds>) {
@@ -379,6 +431,12 @@ std::string shown(const toml::node& node) {
   return text.str();
 }
 
+// A table may hold secrets: what stands in it is not quoted.
+template <>
+std::string shown(const Value& value) {
+  return "<" + std::string(to_string(value.kind())) + ">";
+}
+
 template <typename T>
 std::string complaint(const Key& key, std::string_view value) {
   return std::string(key.name) + " = " + std::string(value) + ": it must be " + allowed<T>(key);
@@ -400,7 +458,9 @@ std::optional<std::string> check(const Key& key, Config& config) {
 std::optional<std::string> assign(const Key& key, const toml::node& node, Config& config) {
   return std::visit(
       [&]<typename T>(T* value) -> std::optional<std::string> {
-        if (!read(node, *value)) return complaint<T>(key, shown(node));
+        if (!read(node, *value)) {
+          return complaint<T>(key, std::same_as<T, Value> ? "<not a value>" : shown(node));
+        }
         return check(key, config);
       },
       key.slot(config));
@@ -452,7 +512,7 @@ void collect(const toml::table& table, const std::string& prefix, std::vector<En
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     const toml::table* const inner = node.as_table();
-    if (inner != nullptr && !inner->empty()) {
+    if (inner != nullptr && !inner->empty() && name != kSettings) {
       collect(*inner, name + ".", entries);
     } else if (inner == nullptr || !is_table(name)) {
       entries.push_back({name, &node});

@@ -45,8 +45,11 @@ std::string_view answer_name(OutcomeStatus status) {
 bool has_used_session(const Attempt& attempt, const Outcome& outcome) {
   if (attempt.moves) return false;
   if (outcome.status == OutcomeStatus::kOk) return true;
-  return outcome.status == OutcomeStatus::kError && outcome.error.code != "unknown_command" &&
-         outcome.error.category == ErrorCategory::kPython;
+  if (outcome.status != OutcomeStatus::kError) return false;
+  const Error& error = outcome.error;
+  if (error.code == "unknown_command" || error.code == "out_of_memory") return false;
+  // What a command raises has a type, whatever category it says that it is of.
+  return error.category == ErrorCategory::kPython || !error.exception_type.empty();
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 //
 // A call that backs off stays at the head of its session's queue: nobody overtakes it there, and it
 // holds no slot. When its pause is over it waits for a slot ahead of all others.
+#include <algorithm>
 #include <utility>
 
 #include "engine/dispatch/dispatcher.h"
@@ -14,8 +15,10 @@ namespace dspool::dispatch {
 bool Dispatcher::retry(Attempt& attempt, Error& error, TimePoint now) {
   Call& call = *attempt.call;
   if (!may_repeat(call, error)) return false;
-  const std::chrono::nanoseconds pause =
+  std::chrono::nanoseconds pause =
       resilience::draw_pause(call.pauses, call.attempts, limits_.retry, random_);
+  // Who asked for patience gets it, without jitter: what comes earlier is refused again.
+  if (error.retry_after) pause = std::max<std::chrono::nanoseconds>(pause, *error.retry_after);
   if (now + pause >= call.deadline) return false;
   if (!retry_budget_.try_take(now)) {
     ports_.metrics.retries_over_budget.add(1);

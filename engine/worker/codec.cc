@@ -279,10 +279,13 @@ Verified<Error> error_from(const wire::ErrorReport& report) {
     return tl::unexpected(
         fmt::format("an error of the unknown category '{}'", view(report.category())));
   }
+  std::optional<std::chrono::milliseconds> retry_after;
+  if (report.retry_after_ms() != 0) retry_after.emplace(report.retry_after_ms());
   return Error{.category = *category,
                .code = std::string(view(report.code())),
                .message = std::string(view(report.message())),
                .retryable = report.retryable(),
+               .retry_after = retry_after,
                .exception_type = std::string(view(report.exception_type())),
                .traceback = std::string(view(report.traceback())),
                .provider = std::string(view(report.provider()))};

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/worker/environment.h"
+#include "engine/worker/settings.h"
 #include "engine/worker/start_error.h"
 #include "ipc/fork_socket.h"
 #include "ipc/pidfd.h"
@@ -53,12 +54,15 @@ Result<void> ForkServer::try_start() {
   }
   ipc::FileDescriptor here(ends[0]);
   const ipc::FileDescriptor there(ends[1]);
+  const auto settings = Settings::seal(config_);
+  if (!settings) return tl::unexpected(settings.error());
+  std::vector<std::pair<int, int>> descriptors{{there.get(), ipc::kForkSocketNumber}};
+  settings->add_to(descriptors);
   auto process = ipc::ChildProcess::spawn(
       {.program = config_.python,
-       .arguments = {"-m", "dspool_worker.fork_server", "--adapter", config_.adapter, "--spin-us",
-                     fmt::format("{}", config_.spin_us)},
+       .arguments = settings->arguments("dspool_worker.fork_server", config_),
        .environment = worker_environment(config_, environ),
-       .descriptors = {{there.get(), ipc::kForkSocketNumber}},
+       .descriptors = std::move(descriptors),
        // It hands them on; those on files are each worker's, as it has many open itself.
        .limits = {.memory_bytes = config_.memory_limit, .open_files = 0},
        .filters_system_calls = config_.seccomp});

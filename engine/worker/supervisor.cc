@@ -11,6 +11,7 @@
 
 #include "engine/worker/environment.h"
 #include "engine/worker/scheduling.h"
+#include "engine/worker/settings.h"
 #include "engine/worker/start_error.h"
 #include "ipc/memory_room.h"
 #include "ipc/planted_bug.h"
@@ -393,7 +394,7 @@ void Supervisor::greet(Link& link) const {
 }
 
 Result<std::shared_ptr<ipc::ChildProcess>> Supervisor::start_process(Link& link) {
-  const auto descriptors = link.channel().child_descriptors();
+  auto descriptors = link.channel().child_descriptors();
   if (fork_server_) {
     auto forked = fork_server_->fork(link.epoch(), descriptors);
     if (!forked) return forked;
@@ -401,10 +402,12 @@ Result<std::shared_ptr<ipc::ChildProcess>> Supervisor::start_process(Link& link)
     if (!confined) return tl::unexpected(std::move(confined.error()));
     return forked;
   }
+  const auto settings = Settings::seal(config_);
+  if (!settings) return tl::unexpected(settings.error());
+  settings->add_to(descriptors);
   auto process = ipc::ChildProcess::spawn(
       {.program = config_.python,
-       .arguments = {"-m", "dspool_worker", "--adapter", config_.adapter, "--spin-us",
-                     fmt::format("{}", config_.spin_us)},
+       .arguments = settings->arguments("dspool_worker", config_),
        .environment = worker_environment(config_, environ),
        .descriptors = descriptors,
        .limits = confinement_.limits(),

@@ -12,7 +12,8 @@ ErrorReport ErrorReport::from_python(const pybind11::object& report) {
           .exception_type = text("exception_type"),
           .traceback = text("traceback"),
           .retryable = pybind11::cast<bool>(report.attr("retryable")),
-          .provider = text("provider")};
+          .provider = text("provider"),
+          .retry_after_ms = pybind11::cast<std::uint32_t>(report.attr("retry_after_ms"))};
 }
 
 flatbuffers::Offset<wire::ErrorReport> ErrorReport::write(
@@ -23,7 +24,7 @@ flatbuffers::Offset<wire::ErrorReport> ErrorReport::write(
   return wire::CreateErrorReport(builder, builder.CreateString(category),
                                  builder.CreateString(code), builder.CreateString(message),
                                  optional(exception_type), optional(traceback), retryable,
-                                 optional(provider));
+                                 optional(provider), retry_after_ms);
 }
 
 pybind11::object take_exception() {

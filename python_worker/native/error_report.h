@@ -4,6 +4,7 @@
 #include <flatbuffers/flatbuffers.h>
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <string>
 
 #include "schemas/envelope_generated.h"
@@ -18,6 +19,7 @@ struct ErrorReport {
   std::string traceback = {};
   bool retryable = false;
   std::string provider = {};
+  std::uint32_t retry_after_ms = 0;  // 0: nobody has said
 
   // From dspool_worker.errors.ErrorReport, the same as a named tuple.
   static ErrorReport from_python(const pybind11::object& report);

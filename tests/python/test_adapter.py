@@ -100,6 +100,59 @@ def test_an_import_that_fails_tells_its_own_story(
         load_adapter("fragile:Shop")
 
 
+# ---- settings ----
+
+TUNED = """
+from dspool_worker import Adapter
+
+
+class Tuned(Adapter):
+    def __init__(self, settings):
+        self.settings = settings
+
+    def read(self, session, /):
+        return self.settings
+
+
+class Handing(Tuned):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+class Plain(Adapter):
+    def __init__(self, *, debug=False):
+        self.debug = debug
+
+    def read(self, session, /):
+        return self.debug
+"""
+
+
+@pytest.fixture
+def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "tuned.py").write_text(TUNED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "tuned"
+
+
+@pytest.mark.parametrize("name", ["Tuned", "Handing"])
+def test_an_adapter_that_takes_settings_gets_them(tuned: str, name: str) -> None:
+    settings = {"model": {"name": "m", "sizes": [1, 2.5]}}
+    adapter: Any = load_adapter(f"{tuned}:{name}", settings)
+    assert adapter.settings == settings
+
+
+def test_settings_that_nobody_wrote_are_empty(tuned: str) -> None:
+    adapter: Any = load_adapter(f"{tuned}:Tuned")
+    assert adapter.settings == {}
+
+
+def test_settings_that_an_adapter_does_not_take_are_refused(tuned: str) -> None:
+    assert load_adapter(f"{tuned}:Plain")
+    with pytest.raises(AdapterError, match=r"Plain takes no settings, and there are a, b: remove"):
+        load_adapter(f"{tuned}:Plain", {"b": 1, "a": 2})
+
+
 # ---- errors ----
 
 
@@ -155,26 +208,96 @@ def test_reports_are_bounded() -> None:
 
 
 def test_retryable_may_be_anything_that_is_true_or_not() -> None:
-    class Vague(Shop):
-        def is_retryable(self, error: Exception) -> Any:
-            return re.search("later", str(error))
-
-    host = AdapterHost(Vague())
-    assert host.describe(ValueError("later"), "buy").retryable is True
-    assert host.describe(ValueError("never"), "buy").retryable is False
+    host = AdapterHost(Shop())
+    vague: Any = re.search("later", "later")
+    assert host.describe(CommandError("later", retryable=vague), "buy").retryable is True
+    vague = re.search("later", "never")
+    assert host.describe(CommandError("never", retryable=vague), "buy").retryable is False
 
 
-def test_the_provider_that_failed_is_named() -> None:
-    class Asking(Shop):
-        def failed_provider(self, error: Exception) -> str | None:
-            return "openai" if "outage" in str(error) else None
+def test_a_refusal_may_say_all_that_the_engine_acts_on() -> None:
+    refusal = CommandError(
+        "429",
+        code="rate_limit",
+        category="resource_error",
+        retryable=True,
+        retry_after=0.2501,
+        provider="anthropic",
+    )
+    report = AdapterHost(Shop()).describe(refusal, "buy")
+    assert (report.category, report.code, report.message) == ("resource_error", "rate_limit", "429")
+    assert report.retryable
+    assert report.retry_after_ms == 251
+    assert report.provider == "anthropic"
+    plain = AdapterHost(Shop()).describe(CommandError("closed"), "buy")
+    assert (plain.category, plain.retry_after_ms, plain.provider) == ("python", 0, "")
 
-    host = AdapterHost(Asking())
-    assert host.describe(ValueError("outage"), "buy").provider == "openai"
-    assert host.describe(ValueError("no such thing"), "buy").provider == ""
-    refusal = CommandError("closed", provider="anthropic")
-    assert host.describe(refusal, "buy").provider == "anthropic"
-    assert host.describe(CommandError("outage"), "buy").provider == ""
+
+def test_patience_has_a_bound() -> None:
+    report = AdapterHost(Shop()).describe(CommandError("later", retry_after=1e12), "buy")
+    assert report.retry_after_ms == 7 * 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize("category", ["", "Python", "initialization", "health_check", "later"])
+def test_a_category_that_no_command_knows_of_is_refused(category: str) -> None:
+    with pytest.raises(ValueError, match=r"known: connection, python, resource_error, session"):
+        CommandError("no", category=category)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_patience_is_a_number_of_seconds(seconds: float) -> None:
+    with pytest.raises(ValueError, match="retry_after is a number of seconds"):
+        CommandError("no", retry_after=seconds)
+
+
+class Asking(Shop):
+    """Knows what the errors of a library mean."""
+
+    def describe_error(self, error: Exception) -> CommandError | None:
+        if isinstance(error, CommandError):
+            return CommandError("it was described twice", code="twice")
+        if "outage" in str(error):
+            return CommandError("it is down", code="down", retryable=True, provider="openai")
+        if "bug" in str(error):
+            raise RuntimeError("in the hook")
+        return "nonsense" if "nonsense" in str(error) else None  # type: ignore[return-value]
+
+
+def ask(command: Any) -> ErrorReport:
+    return AdapterHost(Asking()).describe(raised(command), "buy")
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def test_an_adapter_translates_what_a_library_raises() -> None:
+    report = ask(lambda: fail(ValueError("outage")))
+    assert (report.code, report.message, report.provider) == ("down", "it is down", "openai")
+    assert report.retryable
+    assert report.exception_type == "ValueError"
+    assert "ValueError: outage" in report.traceback
+    assert "it is down" not in report.traceback
+    told = ask(lambda: fail(ValueError("no such thing")))
+    assert (told.code, told.message) == ("exception", "ValueError: no such thing")
+    assert not told.retryable
+
+
+def test_a_refusal_needs_no_translation() -> None:
+    assert ask(lambda: fail(CommandError("outage"))).code == "command_failed"
+
+
+def test_what_runs_out_of_memory_may_be_translated_too() -> None:
+    assert ask(lambda: fail(MemoryError("outage"))).code == "down"
+    assert ask(lambda: fail(MemoryError())).code == "out_of_memory"
+
+
+def test_a_hook_that_fails_costs_no_worker() -> None:
+    report = ask(lambda: fail(ValueError("bug")))
+    assert report.code == "exception"
+    assert "ValueError: bug (and describe_error raised RuntimeError: in the hook)" in report.message
+    report = ask(lambda: fail(ValueError("nonsense")))
+    assert "(and describe_error returned a str)" in report.message
 
 
 def test_keys_are_struck_out_of_errors() -> None:

@@ -259,15 +259,18 @@ TEST(WorkerErrorTest, ATypeErrorInsideTheCommandIsItsOwn) {
   EXPECT_EQ(reply.error().exception_type()->str(), "TypeError");
 }
 
-TEST(WorkerErrorTest, TheAdapterSaysWhatMayBeRetried) {
+TEST(WorkerErrorTest, TheAdapterSaysWhatAnExceptionMeans) {
   WorkerHarness worker;
-  EXPECT_TRUE(worker.call(Call{.command = "raise_timeout"}).error().retryable());
-}
-
-TEST(WorkerErrorTest, TheAdapterNamesTheProviderThatFailed) {
-  WorkerHarness worker;
-  EXPECT_EQ(worker.call(Call{.command = "raise_timeout"}).error().provider()->str(), "openai");
-  EXPECT_EQ(worker.call(Call{.command = "refuse"}).error().provider(), nullptr);
+  const Reply reply = worker.call(Call{.command = "raise_timeout"});
+  const wire::ErrorReport& error = reply.error();
+  EXPECT_EQ(error.category()->str(), "timeout");
+  EXPECT_EQ(error.code()->str(), "too_slow");
+  EXPECT_EQ(error.message()->str(), "it took too long: try later");
+  EXPECT_TRUE(error.retryable());
+  EXPECT_EQ(error.retry_after_ms(), 1500U);
+  EXPECT_EQ(error.provider()->str(), "openai");
+  EXPECT_EQ(error.exception_type()->str(), "TimeoutError");
+  EXPECT_THAT(error.traceback()->str(), HasSubstr("in raise_timeout"));
 }
 
 TEST(WorkerErrorTest, AnAdapterMayRefuseInItsOwnWords) {
@@ -276,6 +279,8 @@ TEST(WorkerErrorTest, AnAdapterMayRefuseInItsOwnWords) {
   EXPECT_EQ(reply.error().code()->str(), "closed");
   EXPECT_EQ(reply.error().message()->str(), "not today");
   EXPECT_TRUE(reply.error().retryable());
+  EXPECT_EQ(reply.error().retry_after_ms(), 0U);
+  EXPECT_EQ(reply.error().provider(), nullptr);
 }
 
 TEST(WorkerErrorTest, SurvivesACommandThatExits) {

@@ -26,8 +26,7 @@ TEST(WorkerStartTest, SaysReadyWithItsInterpreterAndItsCommands) {
   for (const flatbuffers::String* command : *ready.commands()) commands.push_back(command->str());
   EXPECT_THAT(commands, IsSupersetOf({"append", "echo", "time_left"}));
   EXPECT_TRUE(std::is_sorted(commands.begin(), commands.end()));
-  for (const char* hook :
-       {"set_lm", "start", "stop", "is_retryable", "failed_provider", "_hidden"}) {
+  for (const char* hook : {"set_lm", "start", "stop", "describe_error", "_hidden"}) {
     EXPECT_THAT(commands, ::testing::Not(::testing::Contains(hook)));
   }
 }

@@ -19,9 +19,10 @@ struct CallOptions {
   // At most a week: what is longer is a week.
   std::optional<std::chrono::milliseconds> timeout{};
   // How often the call may be repeated after an attempt that did not commit and whose error is
-  // retryable. Its session waits with it, and nobody overtakes it there. A pause that the deadline
-  // does not leave time for is not begun: the call ends with the error. After a death of its worker
-  // it runs alone on one, and not again if that dies, too.
+  // retryable. Its session waits with it, and nobody overtakes it there. A pause is at least as
+  // long as the error's `retry_after`; one that the deadline does not leave time for is not begun:
+  // the call ends with the error. After a death of its worker it runs alone on one, and not again
+  // if that dies, too.
   std::uint32_t max_retries = 0;
   BackoffChoice backoff{};  // the pauses before these: a Backoff, or a function of the retry
   // A session that does not exist yet is created; otherwise: session / "session_not_found".

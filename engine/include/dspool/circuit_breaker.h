@@ -9,7 +9,7 @@
 // Failures of the pool are deaths of workers (several at once are one), calls whose deadline passes
 // while a worker executes them, and calls that wait in vain for any worker to be ready; not
 // exceptions of commands, and not refusals. Failures of a provider are what adapters say of an
-// exception (`failed_provider`), and deadlines of commands that have had such exceptions.
+// exception (`describe_error`), and deadlines of commands that have had such exceptions.
 #pragma once
 
 #include <chrono>

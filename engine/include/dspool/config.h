@@ -23,6 +23,7 @@
 #include "dspool/error.h"
 #include "dspool/retry.h"
 #include "dspool/session.h"
+#include "dspool/value.h"
 
 namespace dspool {
 
@@ -44,10 +45,14 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError, kOff };
 
 struct WorkerConfig {
   static constexpr std::size_t kLeastRingBytes = 512 * 1024;  // two of the longest records
+  static constexpr std::size_t kMostSettingsBytes = std::size_t{1} << 20;
 
   std::string adapter = "dspool_worker.adapters.loadtest:LoadTest";  // package.module:Class
   std::string python = "/usr/bin/python3";  // absolute path of the interpreter
   std::vector<std::string> python_path;     // put before PYTHONPATH
+  // A map that the adapter is constructed with, if its __init__ takes a parameter; null: empty. In
+  // TOML any table, without dates and times. Its FlexBuffer has at most kMostSettingsBytes.
+  Value settings;
   // How a worker begins: as a Python of its own, or forked from one that has imported the adapter.
   StartMethod start_method = StartMethod::kSpawn;
   std::uint32_t max_in_flight = 1;     // requests a worker runs at once, on threads; <= 256

@@ -2,10 +2,10 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from dspool_worker.errors import nearest
+from dspool_worker.errors import CommandError, nearest
 from dspool_worker.language_model import LanguageModel
 from dspool_worker.session import Session
 
@@ -21,6 +21,10 @@ class Adapter:
             def increment(self, session: Session, /, by: int = 1) -> int:
                 session["value"] = session.get("value", 0) + by
                 return session["value"]
+
+    One whose `__init__` takes a parameter gets the pool's settings for it, `worker.settings` of the
+    configuration, as a dict (`def __init__(self, settings: dict[str, Any]) -> None`): what a caller
+    must not choose, such as the modules that the adapter imports.
 
     One object serves all sessions of its worker, and with `max_in_flight` above 1 several at once:
     what belongs to a session goes into the session.
@@ -39,15 +43,13 @@ class Adapter:
     def set_lm(self, language_model: LanguageModel) -> None:
         """Called before the first command that needs this language model."""
 
-    def is_retryable(self, error: Exception) -> bool:  # noqa: ARG002
-        """Whether a command that raised this may succeed when it is run again."""
-        return False
+    def describe_error(self, error: Exception) -> CommandError | None:  # noqa: ARG002
+        """What an exception means that a command raised, where that was no CommandError.
 
-    def failed_provider(self, error: Exception) -> str | None:  # noqa: ARG002
-        """The language-model provider that failed, where that is why a command raised this.
-
-        The engine has a circuit breaker for each provider. Mistakes of callers, and keys that are
-        refused, are no failures of a provider.
+        What is returned is told to the caller with the type and the traceback of the exception: a
+        code, whether and when to try again, the language-model provider that failed. Mistakes of
+        callers, and keys that are refused, are no failures of a provider. None: it is told as it
+        is, and is not run again.
         """
         return None
 
@@ -73,10 +75,12 @@ class AdapterError(Exception):
     """The adapter cannot be used; the message says why, and what to do."""
 
 
-def load_adapter(name: str) -> Adapter:
-    """Imports and constructs the adapter `package.module:Class`.
+def load_adapter(name: str, settings: Mapping[str, Any] | None = None) -> Adapter:
+    """Imports the adapter `package.module:Class`, and constructs it with its settings if it takes
+    some.
 
-    Exceptions of the adapter's own code are not caught.
+    Raises AdapterError where there are settings that it does not take. Exceptions of the adapter's
+    own code are not caught.
     """
     module_name, separator, class_name = name.partition(":")
     if not separator or not class_name.isidentifier():
@@ -90,8 +94,7 @@ def load_adapter(name: str) -> Adapter:
         )
     if not _is_adapter(found):
         raise AdapterError(f"{name} is no adapter: derive it from dspool_worker.Adapter")
-    adapter: Adapter = found()
-    return adapter
+    return _construct(name, found, dict(settings or {}))
 
 
 def commands_of(adapter: Adapter) -> dict[str, Callable[..., Any]]:
@@ -108,6 +111,20 @@ def commands_of(adapter: Adapter) -> dict[str, Callable[..., Any]]:
     for key, command in commands.items():
         _check_command(f"{type(adapter).__qualname__}.{key}", command)
     return commands
+
+
+def _construct(name: str, found: type[Adapter], settings: dict[str, Any]) -> Adapter:
+    kinds = {parameter.kind for parameter in inspect.signature(found).parameters.values()}
+    if kinds & {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
+        return found(settings)  # type: ignore[call-arg]
+    if not settings:
+        return found()
+    if inspect.Parameter.VAR_POSITIONAL in kinds:  # it hands on what it is given
+        return found(settings)  # type: ignore[call-arg]
+    raise AdapterError(
+        f"{name} takes no settings, and there are {', '.join(sorted(settings))}: remove "
+        "worker.settings, or write def __init__(self, settings)"
+    )
 
 
 def _is_adapter(value: object) -> bool:

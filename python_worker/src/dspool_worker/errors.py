@@ -1,6 +1,7 @@
 """Errors, as adapters raise them and as the engine is told of them."""
 
 import difflib
+import math
 import resource
 import traceback
 from collections.abc import Iterable
@@ -10,14 +11,22 @@ _MESSAGE_LIMIT_BYTES = 8 * 1024
 _TRACEBACK_LIMIT_BYTES = 16 * 1024
 _WORD_LIMIT_BYTES = 256
 _SHORTEST_SECRET = 8
+_LONGEST_RETRY_AFTER_S = 7 * 24 * 3600
+_CATEGORIES = frozenset(
+    {"connection", "python", "resource_error", "session", "system_error", "timeout"}
+)
 
 
 class CommandError(Exception):
     """Raised by a command to refuse: the caller gets the message, the code and nothing else.
 
-    `code` is a stable word that callers can act on. With `retryable` the engine may run the command
-    again, if the caller allows retries. `provider` names the language-model provider that failed,
-    if one did: the engine has a circuit breaker for each.
+    `code` is a stable word that callers can act on, `category` one of the engine's that a command
+    may know of: "connection", "python", "resource_error", "session", "system_error" or "timeout";
+    another one is a ValueError.
+
+    With `retryable` the engine may run the command again, if the caller allows retries, and not
+    before `retry_after` seconds have passed (at most a week; None: when it likes). `provider` names
+    the language-model provider that failed, if one did: the engine has a circuit breaker for each.
     """
 
     def __init__(
@@ -25,12 +34,21 @@ class CommandError(Exception):
         message: str,
         *,
         code: str = "command_failed",
+        category: str = "python",
         retryable: bool = False,
+        retry_after: float | None = None,
         provider: str | None = None,
     ) -> None:
+        if category not in _CATEGORIES:
+            known = nearest(category, _CATEGORIES)
+            raise ValueError(f"no error of a command is of the category {category!r}: {known}")
+        if retry_after is not None and not (math.isfinite(retry_after) and retry_after >= 0):
+            raise ValueError(f"retry_after is a number of seconds, not {retry_after!r}")
         super().__init__(message)
         self.code = code
+        self.category = category
         self.retryable = retryable
+        self.retry_after = retry_after
         self.provider = provider
 
 
@@ -48,6 +66,8 @@ class ErrorReport(NamedTuple):
     traceback: str = ""
     retryable: bool = False
     provider: str = ""
+    retry_after_ms: int = 0
+    """0: nobody has said."""
 
 
 class Secrets:
@@ -89,6 +109,7 @@ def report_exception(
     message: str | None = None,
     retryable: bool = False,
     provider: str | None = None,
+    retry_after: float | None = None,
     secrets: Secrets = _NO_SECRETS,
 ) -> ErrorReport:
     """A report of an exception; its traceback begins where the worker called the adapter."""
@@ -103,6 +124,23 @@ def report_exception(
         traceback=_clip_front(secrets.strike_from("".join(lines)), _TRACEBACK_LIMIT_BYTES),
         retryable=bool(retryable),
         provider=_clip(str(provider or ""), _WORD_LIMIT_BYTES),
+        retry_after_ms=math.ceil(min(retry_after or 0, _LONGEST_RETRY_AFTER_S) * 1000),
+    )
+
+
+def report_refusal(
+    refused: CommandError, error: BaseException, *, secrets: Secrets = _NO_SECRETS
+) -> ErrorReport:
+    """A report of what a CommandError says of an exception, which may be itself."""
+    return report_exception(
+        error,
+        category=refused.category,
+        code=refused.code,
+        message=str(refused),
+        retryable=refused.retryable,
+        provider=refused.provider,
+        retry_after=refused.retry_after,
+        secrets=secrets,
     )
 
 

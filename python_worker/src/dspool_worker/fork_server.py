@@ -28,7 +28,13 @@ from dspool_worker.adapter import load_adapter
 from dspool_worker.errors import ErrorReport, refusal
 from dspool_worker.fork_safety import fork_hindrance
 from dspool_worker.host import AdapterHost
-from dspool_worker.worker import parse_arguments, prepare_process, run_worker, start_report
+from dspool_worker.worker import (
+    parse_arguments,
+    prepare_process,
+    read_settings,
+    run_worker,
+    start_report,
+)
 
 _THREADS_PATIENCE_S = 2.0
 _MOST_DESCRIPTORS = 16
@@ -154,7 +160,7 @@ def main() -> int:
     engine.set_inheritable(False)
     _reserve_channel_descriptors()
     try:
-        host = AdapterHost(load_adapter(arguments.adapter))
+        host = AdapterHost(load_adapter(arguments.adapter, read_settings(arguments)))
     except BaseException as error:
         engine.send(fork_failed(_OF_SERVER, start_report(arguments.adapter, error)))
         return 1

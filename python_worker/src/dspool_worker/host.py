@@ -11,6 +11,7 @@ from dspool_worker.errors import (
     out_of_memory_advice,
     refusal,
     report_exception,
+    report_refusal,
     summary,
 )
 from dspool_worker.language_model import LanguageModel
@@ -36,34 +37,34 @@ class AdapterHost:
     def describe(self, error: BaseException, command: str) -> ErrorReport:
         """The report of what a command raised."""
         if isinstance(error, CommandError):
-            return report_exception(
-                error,
-                code=error.code,
-                message=str(error),
-                retryable=error.retryable,
-                provider=error.provider,
-                secrets=self._secrets,
-            )
+            return report_refusal(error, error, secrets=self._secrets)
         if isinstance(error, TypeError) and error.__traceback__ is None:
             # Raised before the first line of the command ran: the arguments do not fit.
             message = f"{error}: call it as {self._usage(command)}"
             return refusal("invalid_arguments", message, secrets=self._secrets)
-        retryable, provider = False, None
-        if isinstance(error, Exception):
-            retryable = self.adapter.is_retryable(error)
-            provider = self.adapter.failed_provider(error)
+        told = self._ask_adapter(error) if isinstance(error, Exception) else None
+        if isinstance(told, CommandError):
+            return report_refusal(told, error, secrets=self._secrets)
         if isinstance(error, MemoryError):
             return report_exception(
                 error,
                 category="resource_error",
                 code="out_of_memory",
                 message=f"{summary(error)}: {out_of_memory_advice()}",
-                retryable=retryable,
                 secrets=self._secrets,
             )
-        return report_exception(
-            error, retryable=retryable, provider=provider, secrets=self._secrets
-        )
+        message = summary(error) if told is None else f"{summary(error)} ({told})"
+        return report_exception(error, message=message, secrets=self._secrets)
+
+    def _ask_adapter(self, error: Exception) -> CommandError | str | None:
+        """What the adapter makes of an exception; a text says why it makes nothing of it."""
+        try:
+            told = self.adapter.describe_error(error)
+        except Exception as failure:
+            return f"and describe_error raised {summary(failure)}"
+        if told is None or isinstance(told, CommandError):
+            return told
+        return f"and describe_error returned a {type(told).__name__}"
 
     def set_language_model(
         self,

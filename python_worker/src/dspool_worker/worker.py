@@ -10,8 +10,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Any
 
-from dspool_worker._native import Channel, Hello, RequestLoop
+from dspool_worker._native import Channel, Hello, RequestLoop, decode
 from dspool_worker.adapter import AdapterError
 from dspool_worker.errors import ErrorReport, out_of_memory_advice, report_exception, summary
 from dspool_worker.host import AdapterHost
@@ -24,7 +25,20 @@ def parse_arguments(module: str, description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--spin-us", type=int, metavar="N", help="look for work this long before sleeping"
     )
+    parser.add_argument(
+        "--settings", type=int, metavar="N", help="the descriptor to read the adapter's settings of"
+    )
     return parser.parse_args()
+
+
+def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The adapter's settings. Closes their descriptor: nothing that the adapter starts has it."""
+    if arguments.settings is None:
+        return {}
+    with open(arguments.settings, "rb") as file:
+        file.seek(0)
+        settings: dict[str, Any] = decode(file.read())
+    return settings
 
 
 def prepare_process() -> None:

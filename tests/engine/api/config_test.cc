@@ -16,6 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // The message of the error that `text` is refused with.
@@ -102,6 +103,8 @@ TEST(ConfigTest, ReadsEveryKey) {
     max_open_files = 64
     cgroups = "required"
     seccomp = true
+    [worker.settings]
+    anything = [1]
     [health]
     probe_interval = 250
     error_rate_threshold = 0.25
@@ -121,11 +124,11 @@ TEST(ConfigTest, ReadsEveryKey) {
       retry;
   const auto& [breaks, failure_threshold, success_threshold, timeout, probes, error_rate_percent,
                window, minimum_calls] = circuit_breaker;
-  const auto& [adapter, python, python_path, start_method, max_in_flight, pipeline, session_cache,
-               session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes, spin_us,
-               max_requests, max_age, max_memory_bytes, start_timeout, max_restarts, restart_window,
-               cancel_grace, pass_environment, environment, worker_memory_limit, max_processes,
-               max_open_files, cgroups, seccomp] = worker;
+  const auto& [adapter, python, python_path, settings, start_method, max_in_flight, pipeline,
+               session_cache, session_cache_bytes, ring_bytes, slab_bytes, max_payload_bytes,
+               spin_us, max_requests, max_age, max_memory_bytes, start_timeout, max_restarts,
+               restart_window, cancel_grace, pass_environment, environment, worker_memory_limit,
+               max_processes, max_open_files, cgroups, seccomp] = worker;
   const auto& [probe_interval, error_rate_threshold, error_rate_window, error_rate_min_calls,
                alert_destinations] = health;
   EXPECT_EQ(max_restarts, 7);
@@ -173,6 +176,7 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(adapter, "package.module:Class");
   EXPECT_EQ(python, "/opt/python/bin/python3");
   EXPECT_EQ(python_path, (std::vector<std::string>{"/a", "b c"}));
+  EXPECT_EQ(settings.to_json(), R"({"anything":[1]})");
   EXPECT_EQ(start_method, StartMethod::kForkServer);
   EXPECT_EQ(max_in_flight, 256);
   EXPECT_EQ(pipeline, 64);
@@ -437,6 +441,37 @@ TEST(ImpossibleValueTest, OfAnotherShapeIsTold) {
     EXPECT_THAT(refusal("worker.python_path = ['/x', '" + entry + "']"),
                 HasSubstr("none of them empty or with a ':'"));
   }
+}
+
+TEST(ConfigTest, SettingsAreAnyTableForTheAdapter) {
+  const Config config = Config::parse_toml(R"(
+    [worker.settings]
+    pool_size = "not ours"
+    sizes = [1, 2.5, true, [], {}]
+    [worker.settings.programs]
+    qa = "my_app:QA"
+  )")
+                            .value();
+  EXPECT_EQ(config.worker.settings.to_json(),
+            R"({"pool_size":"not ours","programs":{"qa":"my_app:QA"},"sizes":[1,2.5,true,[],{}]})");
+  EXPECT_TRUE(Config::parse_toml("[worker.settings]")->worker.settings.kind() == Kind::kMap);
+  EXPECT_TRUE(Config{}.worker.settings.is_null());
+}
+
+TEST(ImpossibleValueTest, OfSettingsIsToldWithoutQuotingThem) {
+  EXPECT_THAT(refusal("[worker]\nsettings = 'sk-secret'"),
+              AllOf(HasSubstr("pool.toml:2: worker.settings"), HasSubstr("it must be a table"),
+                    Not(HasSubstr("sk-secret"))));
+  EXPECT_THAT(refusal("worker.settings.since = 2020-01-01"), HasSubstr("dates and times"));
+  EXPECT_THAT(refusal("worker.settings.\"a\\u0000b\" = 1"), HasSubstr("it must be a table"));
+  EXPECT_THAT(refusal("worker.settings.text = '" + std::string(1 << 20, 'x') + "'"),
+              AllOf(HasSubstr("at most 1048576 bytes"), Not(HasSubstr("xxx"))));
+  Config config;
+  config.worker.settings = Value::list({1});
+  EXPECT_THAT(refusal(config), HasSubstr("worker.settings = <list>: it must be a table"));
+  for (int depth = 0; depth < 64; ++depth)
+    config.worker.settings = {{"in", config.worker.settings}};
+  EXPECT_THAT(refusal(config), HasSubstr("worker.settings = <map>: it must be a table"));
 }
 
 TEST(ImpossibleValueTest, OfAWorkersLimitsIsTold) {

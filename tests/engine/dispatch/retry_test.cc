@@ -35,7 +35,7 @@ class RetryTest : public testing::Test {
     ASSERT_TRUE(pool_.dispatcher().arrive(call, pool_.now()));
   }
   // Fails each attempt of the call as soon as it is sent; the pauses before its retries.
-  std::vector<std::int64_t> pauses_ms(SteppedCall& call) {
+  std::vector<std::int64_t> pauses_ms(SteppedCall& call, const Error& error = passing_error()) {
     std::vector<std::int64_t> pauses;
     TimePoint failed = pool_.now();
     for (int ms = 0; ms < 60'000 && call.times_ended == 0; ++ms) {
@@ -44,7 +44,7 @@ class RetryTest : public testing::Test {
           pauses.push_back(std::chrono::round<milliseconds>(pool_.now() - failed).count());
         }
         failed = pool_.now();
-        pool_.fail(call, passing_error());
+        pool_.fail(call, error);
       } else {
         pool_.advance(milliseconds(1));
       }
@@ -70,6 +70,25 @@ TEST_F(RetryTest, ExponentialBackoffDoublesUpToTheCap) {
   SteppedCall call;
   arrive(call, "a", 8, Backoff::kExponential);
   EXPECT_THAT(pauses_ms(call), ElementsAre(100, 200, 400, 800, 1'600, 3'200, 5'000, 5'000));
+}
+
+TEST_F(RetryTest, APauseIsAtLeastAsLongAsTheErrorAsksFor) {
+  Error error = passing_error();
+  error.retry_after = milliseconds(250);
+  SteppedCall call;
+  arrive(call, "a", 4);
+  EXPECT_THAT(pauses_ms(call, error), ElementsAre(250, 250, 300, 400));
+  EXPECT_EQ(call.result->error().retry_after, milliseconds(250));
+}
+
+TEST_F(RetryTest, PatienceThatTheDeadlineDoesNotLeaveIsTheCallers) {
+  Error error = passing_error();
+  error.retry_after = milliseconds(5'000);
+  SteppedCall call;
+  arrive(call, "a", 4, {}, milliseconds(4'000));
+  EXPECT_THAT(pauses_ms(call, error), ElementsAre());
+  EXPECT_EQ(call.code(), "exception");
+  EXPECT_EQ(call.result->error().retry_after, milliseconds(5'000));
 }
 
 TEST_F(RetryTest, TheCallersOwnFunctionDecides) {

@@ -21,11 +21,17 @@ class Commands(Adapter):
             raise ValueError(f"not with the key {language_model.api_key}")
         self.language_model = language_model
 
-    def is_retryable(self, error: Exception) -> bool:
-        return isinstance(error, TimeoutError)
-
-    def failed_provider(self, error: Exception) -> str | None:
-        return "openai" if isinstance(error, TimeoutError) else None
+    def describe_error(self, error: Exception) -> CommandError | None:
+        if not isinstance(error, TimeoutError):
+            return None
+        return CommandError(
+            f"it took too long: {error}",
+            code="too_slow",
+            category="timeout",
+            retryable=True,
+            retry_after=1.5,
+            provider="openai",
+        )
 
     def echo(self, session: Session, /, **args: Any) -> dict[str, Any]:
         return args
