@@ -7,9 +7,11 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -283,6 +285,47 @@ TEST_F(DspyTest, SessionsWaitForTheModelAtOnce) {
     }
   }
   EXPECT_THAT(outcomes, testing::Each("ok"));
+}
+
+TEST_F(DspyTest, AListenerHearsTheAnswerAsItComes) {
+  ASSERT_NO_FATAL_FAILURE(start(config(1, 2)));
+  call("s", "create_program",
+       {{"id", "p"}, {"signature", "question -> my-answer"}, {"program_type", "chain_of_thought"}});
+  std::map<std::string, std::string> heard;
+  std::uint64_t chunks = 0;
+  CallOptions options = kOptions;
+  options.on_chunk = [&](const Chunk& chunk) {
+    EXPECT_EQ(chunk.index, chunks++);
+    heard[std::string(chunk.value["field"].as_string())] += chunk.value["text"].as_string();
+  };
+  const Value args{{"program_id", "p"}, {"inputs", {{"question", "What is shared memory?"}}}};
+  const auto streamed = engine_->execute_in_session("s", "execute_program", args, options);
+  ASSERT_TRUE(streamed) << streamed.error().describe();
+  const ValueView outputs = streamed->value["outputs"];
+  EXPECT_GT(chunks, 4U);
+  EXPECT_EQ(heard["reasoning"], outputs["reasoning"].as_string());
+  EXPECT_EQ(heard["my-answer"], outputs["my-answer"].as_string());
+  EXPECT_GT(streamed->usage.input_tokens, 0U);
+  EXPECT_GT(streamed->usage.output_tokens, 0U);
+  const auto silent = engine_->execute_in_session("s", "execute_program", args, kOptions);
+  ASSERT_TRUE(silent) << silent.error().describe();
+  EXPECT_EQ(silent->value["outputs"]["my-answer"].as_string(), heard["my-answer"]);
+  EXPECT_EQ(silent->usage.output_tokens, streamed->usage.output_tokens);
+}
+
+// Its caller has heard enough: what it throws cancels the call, and nothing of it is remembered.
+TEST_F(DspyTest, AListenerThatGoesAwayEndsTheAnswer) {
+  ASSERT_NO_FATAL_FAILURE(start(config(1, 1)));
+  CallOptions options{.timeout = std::chrono::minutes(2)};
+  options.on_chunk = [](const Chunk&) { throw std::runtime_error("enough"); };
+  const auto answer = engine_->execute_in_session("s", "predict", {{"question", "Why?"}}, options);
+  EXPECT_FALSE(answer);
+  call("s", "predict", {{"question", "And why is that?"}});
+  const std::vector<std::string> bodies = requests_.take();
+  ASSERT_FALSE(bodies.empty());
+  const Result<Value> prompt = Value::parse_json(bodies.back());
+  ASSERT_TRUE(prompt);
+  EXPECT_EQ((*prompt)["messages"].size(), 2U) << "a system's and the question";
 }
 
 TEST_F(DspyTest, ARateLimitIsToldWithItsPause) {
