@@ -1,6 +1,7 @@
 """What goes wrong with a language model, as typed errors."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import dspy
@@ -20,6 +21,7 @@ class _Kind(NamedTuple):
 _TIMEOUT = _Kind("timeout", "model_timeout", True, True, "allow more time, or try again")
 # What DSPy's and LiteLLM's transports call it when a response does not come in time.
 _TIMEOUT_CLASSES = frozenset({"PoolTimeout", "ReadTimeout", "WriteTimeout"})
+_LONGEST_CHAIN = 16
 # The more special class stands before the one that it derives from.
 _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
     (
@@ -93,7 +95,7 @@ def typed_error(error: Exception, model: str, provider: str) -> CommandError | N
     if isinstance(error, dspy.LMTransportError) and _timed_out(error):
         kind = _TIMEOUT
     return CommandError(
-        f"{model}: {getattr(error, 'message', '') or type(error).__name__}: {kind.advice}",
+        f"{model}: {_said(error)}: {kind.advice}",
         code=kind.code,
         category=kind.category,
         retryable=kind.retryable,
@@ -102,18 +104,39 @@ def typed_error(error: Exception, model: str, provider: str) -> CommandError | N
     )
 
 
-def _timed_out(error: BaseException | None) -> bool:
-    while error is not None:
-        if type(error).__name__ in _TIMEOUT_CLASSES:
-            return True
-        error = error.__cause__
-    return False
+def _said(error: Exception) -> str:
+    # What follows is advice for people who use DSPy by itself.
+    said = str(getattr(error, "message", "")).partition("\n\n")[0].strip()
+    return said or type(error).__name__
+
+
+def _timed_out(error: Exception) -> bool:
+    return any(type(cause).__name__ in _TIMEOUT_CLASSES for cause in _causes(error))
 
 
 def _pause(error: Exception) -> float | None:
-    seconds = getattr(error, "retry_after", None)
-    usable = isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0
-    return float(seconds) if usable else None  # type: ignore[arg-type]
+    """How many seconds the provider asks to wait; None: it has not said."""
+    for cause in _causes(error):
+        said = getattr(cause, "retry_after", None)
+        if said is None:  # LiteLLM keeps the response
+            headers = getattr(getattr(cause, "response", None), "headers", None) or {}
+            said = headers.get("retry-after")
+        try:
+            seconds = float(said)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and what it follows from."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _beginning(text: object, limit: int = 200) -> str:
