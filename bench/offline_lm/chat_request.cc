@@ -82,10 +82,8 @@ Result<ChatRequest> ChatRequest::parse(std::string_view body) {
   if (messages.kind() != Kind::kList || messages.size() == 0) {
     return refuse("'messages' must be a list with at least one message");
   }
-  if ((*json)["stream"].as_bool()) {
-    return refuse("the offline model does not stream: leave out 'stream'");
-  }
   ChatRequest request;
+  request.streams = (*json)["stream"].as_bool();
   if (json->contains("n")) {
     const std::int64_t choices = (*json)["n"].as_int64();
     if (choices < 1 || choices > static_cast<std::int64_t>(kMostChoices)) {

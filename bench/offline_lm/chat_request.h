@@ -23,6 +23,7 @@ struct ChatRequest {
   std::string question;                    // the last user message, without DSPy's markers
   std::vector<OutputField> output_fields;  // empty when the request does not come from DSPy
   bool wants_json = false;
+  bool streams = false;
 
   // `body` is the request's JSON. Errors: communication / "invalid_request", whose message says
   // what is wrong with it.

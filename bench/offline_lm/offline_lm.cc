@@ -20,10 +20,23 @@ namespace {
 
 constexpr const char* kHost = "127.0.0.1";
 constexpr const char* kJson = "application/json";
+constexpr const char* kEvents = "text/event-stream";
 constexpr std::size_t kBytesPerToken = 4;  // of English text, roughly
 
 std::int64_t tokens_of(std::size_t bytes) {
   return static_cast<std::int64_t>((bytes + kBytesPerToken - 1) / kBytesPerToken);
+}
+
+Value usage_of(std::size_t prompt_bytes, std::size_t answer_bytes) {
+  const std::int64_t prompt_tokens = tokens_of(prompt_bytes);
+  const std::int64_t completion_tokens = tokens_of(answer_bytes);
+  return Value{{"prompt_tokens", prompt_tokens},
+               {"completion_tokens", completion_tokens},
+               {"total_tokens", prompt_tokens + completion_tokens}};
+}
+
+std::string id_of(const ChatRequest& request) {
+  return fmt::format("chatcmpl-offline-{:016x}", request.prompt_hash);
 }
 
 std::string completion(const ChatRequest& request, std::uint64_t seed) {
@@ -37,18 +50,47 @@ std::string completion(const ChatRequest& request, std::uint64_t seed) {
                             {"finish_reason", "stop"}});
   }
   const std::vector<Value::Item> items(choices.begin(), choices.end());
-  const std::int64_t prompt_tokens = tokens_of(request.prompt_bytes);
-  const std::int64_t completion_tokens = tokens_of(answer_bytes);
-  return Value{{"id", fmt::format("chatcmpl-offline-{:016x}", request.prompt_hash)},
+  return Value{{"id", id_of(request)},
                {"object", "chat.completion"},
                {"created", 0},  // an answer says nothing that the prompt does not determine
                {"model", "offline"},
                {"choices", Value::list(items)},
-               {"usage",
-                {{"prompt_tokens", prompt_tokens},
-                 {"completion_tokens", completion_tokens},
-                 {"total_tokens", prompt_tokens + completion_tokens}}}}
+               {"usage", usage_of(request.prompt_bytes, answer_bytes)}}
       .to_json();
+}
+
+void add_event(std::string& events, const ChatRequest& request, const Value& choices,
+               const Value::Item& usage) {
+  const Value event{{"id", id_of(request)}, {"object", "chat.completion.chunk"},
+                    {"created", 0},         {"model", "offline"},
+                    {"choices", choices},   {"usage", usage}};
+  events.append("data: ").append(event.to_json()).append("\n\n");
+}
+
+Value piece_of(std::size_t choice, std::string_view text, const Value::Item& finish_reason) {
+  return Value::list({Value{{"index", static_cast<std::int64_t>(choice)},
+                            {"delta", {{"role", "assistant"}, {"content", text}}},
+                            {"finish_reason", finish_reason}}});
+}
+
+// The same answer as server-sent events, word by word.
+std::string events_of(const ChatRequest& request, std::uint64_t seed) {
+  std::string events;
+  std::size_t answer_bytes = 0;
+  for (std::size_t i = 0; i < request.choices; ++i) {
+    const std::string text = answer_to(request, seed, i);
+    answer_bytes += text.size();
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t space = text.find(' ', begin);
+      const std::size_t end = space == std::string::npos ? text.size() : space + 1;
+      add_event(events, request,
+                piece_of(i, std::string_view(text).substr(begin, end - begin), nullptr), nullptr);
+      begin = end;
+    }
+    add_event(events, request, piece_of(i, "", "stop"), nullptr);
+  }
+  add_event(events, request, Value::list({}), usage_of(request.prompt_bytes, answer_bytes));
+  return events.append("data: [DONE]\n\n");
 }
 
 std::string models() {
@@ -60,13 +102,14 @@ std::string models() {
       .to_json();
 }
 
-void refuse(httplib::Response& response, int status, std::string_view message) {
+void refuse(httplib::Response& response, int status, std::string_view message,
+            const Value::Item& code = nullptr) {
   response.status = status;
   const Value error{{"error",
                      {{"message", message},
                       {"type", "invalid_request_error"},
                       {"param", nullptr},
-                      {"code", nullptr}}}};
+                      {"code", code}}}};
   response.set_content(error.to_json(), kJson);
 }
 
@@ -76,6 +119,7 @@ class OfflineLm::Parts {
  public:
   explicit Parts(const Options& options)
       : seed_(options.seed),
+        on_request_(options.on_request),
         latency_(options.median_latency, options.sigma, options.seed),
         server_(options.max_connections) {
     server_.Post("/v1/chat/completions",
@@ -123,10 +167,18 @@ class OfflineLm::Parts {
   void complete(std::string_view body, httplib::Response& response) {
     const Result<ChatRequest> request = ChatRequest::parse(body);
     if (!request) return refuse(response, 400, request.error().message);
+    if (const auto refusal = on_request_ ? on_request_(body) : std::nullopt) {
+      if (!refusal->retry_after.empty()) response.set_header("Retry-After", refusal->retry_after);
+      return refuse(response, refusal->status, refusal->message, refusal->code);
+    }
     if (!think(latency_.of(request->prompt_hash))) {
       return refuse(response, 503, "the offline model is stopping");
     }
-    response.set_content(completion(*request, seed_), kJson);
+    if (request->streams) {
+      response.set_content(events_of(*request, seed_), kEvents);
+    } else {
+      response.set_content(completion(*request, seed_), kJson);
+    }
     answered_.fetch_add(1);
   }
 
@@ -138,6 +190,7 @@ class OfflineLm::Parts {
   }
 
   const std::uint64_t seed_;
+  const std::function<std::optional<Refusal>(std::string_view body)> on_request_;
   const Latency latency_;
   std::atomic<std::uint64_t> answered_{0};
   std::mutex mutex_;

@@ -3,9 +3,9 @@
 // nothing. It is there so that demonstrations, load tests and tests run everywhere, give the same
 // answers each time, and wait for them as long as for a real model where that is asked for.
 //
-// POST /v1/chat/completions (without streaming) and GET /v1/models. Answers carry usage numbers
-// and the model name "offline", whatever was asked for. DSPy's ChatAdapter and JSONAdapter can
-// parse them.
+// POST /v1/chat/completions and GET /v1/models. Answers carry usage numbers and the model name
+// "offline", whatever was asked for. DSPy's ChatAdapter and JSONAdapter can parse them. A streamed
+// answer comes word by word, all of them at once.
 //
 // Thread-safe.
 #pragma once
@@ -13,12 +13,23 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "dspool/error.h"
 
 namespace dspool::offline_lm {
+
+// Said instead of an answer, in OpenAI's shape.
+struct Refusal {
+  int status = 429;
+  std::string message{};
+  std::string code{};         // such as "rate_limit_exceeded"
+  std::string retry_after{};  // the header, where it is not empty
+};
 
 struct Options {
   std::uint16_t port = 0;  // 0: any that is free
@@ -26,6 +37,8 @@ struct Options {
   std::chrono::milliseconds median_latency{0};
   double sigma = 0.5;                  // of the log-normal latency
   std::size_t max_connections = 4096;  // served at once; more wait
+  // Called with each completion's body before it is answered, from several threads at once.
+  std::function<std::optional<Refusal>(std::string_view body)> on_request{};
 };
 
 class OfflineLm {

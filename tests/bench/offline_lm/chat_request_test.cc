@@ -63,8 +63,6 @@ TEST(ChatRequestTest, RefusesWhatItCannotAnswer) {
   EXPECT_THAT(error_of("{}"), HasSubstr("'messages' must be a list"));
   EXPECT_THAT(error_of(R"({"messages": []})"), HasSubstr("at least one message"));
   EXPECT_THAT(error_of(R"({"messages": [{"content": "a"}]})"), HasSubstr("has no 'role'"));
-  EXPECT_THAT(error_of(R"({"messages": [{"role": "user"}], "stream": true})"),
-              HasSubstr("does not stream"));
   EXPECT_THAT(error_of(R"({"messages": [{"role": "user"}], "n": 0})"), HasSubstr("'n' must be"));
 }
 

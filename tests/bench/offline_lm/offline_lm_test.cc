@@ -6,6 +6,7 @@
 #include <httplib.h>
 
 #include <future>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -125,6 +126,45 @@ TEST_F(OfflineLmTest, GivesAsManyChoicesAsAskedFor) {
   ASSERT_EQ(answer["choices"].size(), 3U);
   EXPECT_NE(answer["choices"][0]["message"]["content"].as_string(),
             answer["choices"][1]["message"]["content"].as_string());
+}
+
+TEST_F(OfflineLmTest, StreamsTheSameAnswerWordByWord) {
+  std::string body = dspy_prompt("What is it?", /*json=*/false);
+  const std::string whole = answer_to(body);
+  body.replace(0, 1, R"({"stream": true, )");
+  const httplib::Result response = client_.Post(kPath, body, kJson);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->get_header_value("Content-Type"), "text/event-stream");
+  std::istringstream lines(response->body);
+  std::string text;
+  std::string last;
+  int events = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("data: ")) continue;
+    last = line.substr(6);
+    const Result<Value> event = Value::parse_json(last);
+    if (!event) continue;
+    text += (*event)["choices"][0]["delta"]["content"].as_string();
+    ++events;
+  }
+  EXPECT_EQ(text, whole);
+  EXPECT_GT(events, 5);
+  EXPECT_EQ(last, "[DONE]");
+}
+
+TEST_F(OfflineLmTest, RefusesWhatItIsToldTo) {
+  const std::unique_ptr<OfflineLm> busy =
+      start({.on_request = [](std::string_view body) -> std::optional<Refusal> {
+        if (body.find("Hello") == std::string_view::npos) return {};
+        return Refusal{.message = "slower", .code = "rate_limit_exceeded", .retry_after = "3"};
+      }});
+  httplib::Client client("127.0.0.1", busy->port());
+  const httplib::Result refused = client.Post(kPath, prompt("Hello"), kJson);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 429);
+  EXPECT_EQ(refused->get_header_value("Retry-After"), "3");
+  EXPECT_THAT(refused->body, HasSubstr("rate_limit_exceeded"));
+  EXPECT_EQ(client.Post(kPath, prompt("Why?"), kJson)->status, 200);
 }
 
 TEST_F(OfflineLmTest, RefusesAMalformedRequestAsOpenAiDoes) {

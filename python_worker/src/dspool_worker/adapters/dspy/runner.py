@@ -1,0 +1,71 @@
+"""Runs modules of DSPy for a call: each in a context of its own, with its language model."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import dspy
+from dspy.utils.usage_tracker import UsageTracker
+
+from dspool_worker import CommandError, LanguageModel, Session
+from dspool_worker.adapters.dspy.language_models import Running, live_lm
+from dspool_worker.adapters.dspy.model_errors import typed_error
+from dspool_worker.adapters.dspy.prompts import ChatAdapter
+from dspool_worker.adapters.dspy.statistics import Statistics
+from dspool_worker.adapters.dspy.streaming import run_streaming
+
+_PROMPTS = ChatAdapter()
+
+
+def run_module(
+    module: Any,
+    inputs: Mapping[str, Any],
+    session: Session,
+    language_model: LanguageModel | None,
+    statistics: Statistics,
+    streamed: Collection[str] | None,
+) -> Any:
+    """What the module returns. Errors of the language model are typed; others pass as they are.
+
+    `streamed` are the fields whose text a listening caller gets as it comes; None: all.
+    """
+    if language_model is None:
+        raise CommandError(
+            "no language model is set: call set_lm on the pool or in the session first",
+            code="no_language_model",
+        )
+    running = Running(session)
+    usage = UsageTracker()
+
+    def run() -> Any:
+        return module(**inputs)
+
+    try:
+        with dspy.context(
+            lm=live_lm(language_model),
+            adapter=_PROMPTS,
+            disable_history=True,
+            trace=None,
+            usage_tracker=usage,
+            warn_on_type_mismatch=False,  # inputs are checked before, and belong in no log
+            **running.settings(),
+        ):
+            return run_streaming(run, session.emit, streamed) if session.streams else run()
+    except CommandError:
+        raise
+    except Exception as error:
+        typed = typed_error(error, language_model.model, language_model.provider)
+        if typed is None:
+            raise
+        raise typed from error
+    finally:
+        _add_usage(usage, session, statistics)
+
+
+def _add_usage(usage: Any, session: Session, statistics: Statistics) -> None:
+    entries = [entry for entries in usage.usage_data.values() for entry in entries]
+    if not entries:
+        return
+    input_tokens = sum(entry.get("prompt_tokens") or 0 for entry in entries)
+    output_tokens = sum(entry.get("completion_tokens") or 0 for entry in entries)
+    statistics.add_tokens(input_tokens, output_tokens)
+    session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)

@@ -1,0 +1,64 @@
+"""What the tests of the dspy adapter share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from dspool_worker import CommandError, LanguageModel, Session
+from fake_call import FakeCall, session_of
+from lm_server import LmServer
+
+MODEL = "openai/offline"
+
+
+@pytest.fixture
+def server() -> Iterator[LmServer]:
+    with LmServer() as running:
+        yield running
+
+
+@pytest.fixture
+def language_model(server: LmServer) -> LanguageModel:
+    return LanguageModel(1, MODEL, server.url, "sk-offline", 0.5)
+
+
+@pytest.fixture(scope="session")
+def adapter() -> Any:
+    """One for all tests, as it is for all sessions of a worker."""
+    from dspool_worker.adapters.dspy import Dspy
+
+    return Dspy(
+        {
+            "tools": {
+                "search": "my_app:search",
+                "broken": "my_app:broken",
+                "strange": "my_app:strange",
+            },
+            "programs": {"qa": "my_app:QA", "learner": "my_app:Learner", "odd": "my_app:Odd"},
+        }
+    )
+
+
+@pytest.fixture
+def call(language_model: LanguageModel) -> FakeCall:
+    return FakeCall(language_model)
+
+
+@pytest.fixture
+def session(call: FakeCall) -> Session:
+    return session_of(call)
+
+
+@pytest.fixture
+def anonymous(language_model: LanguageModel) -> Session:
+    return session_of(FakeCall(language_model), "")
+
+
+@pytest.fixture
+def refusal() -> Callable[..., CommandError]:
+    def refused(command: Any, *args: Any, **kwargs: Any) -> CommandError:
+        with pytest.raises(CommandError) as error:
+            command(*args, **kwargs)
+        return error.value
+
+    return refused

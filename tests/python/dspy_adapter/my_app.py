@@ -1,0 +1,73 @@
+"""A deployment of its own: tools and programs, as a configuration names them."""
+
+from typing import Any
+
+import dspy
+
+
+def search(query: str, limit: int = 3) -> str:
+    """Looks something up."""
+    return f"{limit} pages about {query}"
+
+
+def broken(query: str) -> str:
+    """Raises whatever it is asked."""
+    raise RuntimeError(f"no connection for {query}")
+
+
+def strange(query: str) -> set[str]:
+    """Returns what no command can."""
+    return {query}
+
+
+async def asynchronous(query: str) -> str:
+    return query
+
+
+class QA(dspy.Module):
+    """Two steps, and an index that calls share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = {"why": "because"}
+        self.rewrite = dspy.Predict("question -> query")
+        self.steps = [dspy.ChainOfThought("question, context -> answer")]
+        self.last: str | None = None
+
+    def forward(self, question: str) -> Any:
+        assert self.last is None, "something of another call has stayed"
+        self.last = question
+        query = self.rewrite(question=question).query
+        return self.steps[0](question=question, context=self.index.get(question, query))
+
+
+class Learner(dspy.Module):
+    """Keeps each question as a demo."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        prediction = self.predict(question=question)
+        self.predict.demos.append(dspy.Example(question=question, answer=prediction.answer))
+        return prediction
+
+
+class Odd(dspy.Module):
+    """Returns what is no prediction."""
+
+    def forward(self, kind: str) -> Any:
+        if kind == "error":
+            raise KeyError("an error of its own")
+        return 5 if kind == "number" else {"a": 1}
+
+
+class NeedsArguments(dspy.Module):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+class NoModule:
+    pass

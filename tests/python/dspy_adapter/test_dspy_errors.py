@@ -1,0 +1,168 @@
+"""What a language model's failures become: typed errors, each asked for once."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("dspy")
+
+from dspool_worker import CancelledError, CommandError, LanguageModel, Session
+from dspool_worker.adapters.dspy import Dspy
+from fake_call import FakeCall, session_of
+from lm_server import LmServer
+
+Refusal = Callable[..., CommandError]
+TOO_LONG = {
+    "message": "This model's maximum context length is 8192 tokens.",
+    "type": "invalid_request_error",
+    "code": "context_length_exceeded",
+}
+NO_MODEL = {
+    "message": "The model `offline` does not exist",
+    "type": "invalid_request_error",
+    "code": "model_not_found",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code", "category", "retryable", "provider"),
+    [
+        (401, {}, "authentication_failed", "python", False, None),
+        (403, {}, "authentication_failed", "python", False, None),
+        (429, {}, "rate_limited", "resource_error", True, "openai"),
+        (400, {}, "model_refused", "python", False, None),
+        (400, TOO_LONG, "context_length_exceeded", "python", False, None),
+        (404, NO_MODEL, "model_not_found", "python", False, None),
+        (500, {}, "model_unavailable", "connection", True, "openai"),
+        (503, {}, "model_unavailable", "connection", True, "openai"),
+    ],
+)
+def test_what_a_provider_says_is_a_typed_error(
+    adapter: Dspy,
+    session: Session,
+    server: LmServer,
+    refusal: Refusal,
+    status: int,
+    error: dict[str, Any],
+    code: str,
+    category: str,
+    retryable: bool,
+    provider: str | None,
+) -> None:
+    server.status = status
+    server.error = {**server.error, **error}
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.category) == (code, category)
+    assert (raised.retryable, raised.provider) == (retryable, provider)
+    assert raised.retry_after is None
+    assert server.error["message"] in str(raised)
+    assert len(server.requests) == 1
+    assert dict(session) == {}
+
+
+def test_a_rate_limit_says_when_to_come_back(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal
+) -> None:
+    server.status, server.retry_after = 429, "7"
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.retry_after) == ("rate_limited", 7)
+
+
+@pytest.mark.parametrize(
+    ("fault", "codes"),
+    [
+        ("cut", {"model_unreachable"}),
+        ("half", {"model_unreachable", "malformed_response"}),
+        ("no_json", {"malformed_response"}),
+    ],
+)
+def test_a_broken_response_is_worth_another_try(
+    adapter: Dspy,
+    session: Session,
+    server: LmServer,
+    refusal: Refusal,
+    fault: str,
+    codes: set[str],
+) -> None:
+    server.fault = fault
+    raised = refusal(adapter.predict, session, question="why")
+    assert raised.code in codes
+    assert raised.retryable
+    assert raised.provider == "openai"
+
+
+def test_an_unreachable_model_is_worth_another_try(adapter: Dspy, refusal: Refusal) -> None:
+    nowhere = LanguageModel(2, "openai/offline", "http://127.0.0.1:1/v1", "sk-offline", None)
+    raised = refusal(adapter.predict, session_of(FakeCall(nowhere)), question="why")
+    assert (raised.code, raised.category) == ("model_unreachable", "connection")
+    assert raised.retryable
+
+
+class Hurried(Session):
+    """A session whose call has little time left."""
+
+    __slots__ = ()
+
+    @property
+    def deadline(self) -> float:
+        return time.monotonic() + 0.1
+
+
+def test_what_is_left_of_the_call_is_the_models_time(
+    adapter: Dspy, call: FakeCall, server: LmServer, refusal: Refusal
+) -> None:
+    server.delay_s = 3
+    session = Hurried("s")
+    session.call = call
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.category, raised.retryable) == ("model_timeout", "timeout", True)
+
+
+def test_a_call_that_has_ended_asks_nothing_more(
+    adapter: Dspy, session: Session, call: FakeCall, server: LmServer
+) -> None:
+    def end() -> None:
+        call.cancelled = True
+
+    server.arrived = end
+    adapter.create_program(session, "p", "question -> answer", "react")
+    with pytest.raises(CancelledError):
+        adapter.execute_program(session, "p", {"question": "why"})
+    assert len(server.requests) == 1
+
+
+def test_an_answer_in_another_form_is_asked_for_as_json_and_then_an_error(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal
+) -> None:
+    server.reply = lambda _: "I would rather not."
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.category, raised.retryable) == (
+        "malformed_answer",
+        "python",
+        True,
+    )
+    assert "I would rather not." in str(raised)
+    assert raised.provider is None
+    assert len(server.requests) == 2
+
+
+def test_an_answer_of_the_wrong_type_is_an_error(
+    adapter: Dspy, session: Session, refusal: Refusal
+) -> None:
+    raised = refusal(adapter.predict, session, "question -> answer: int", question="why")
+    assert raised.code == "malformed_answer"
+
+
+def test_what_failed_is_charged_too(
+    adapter: Dspy, session: Session, call: FakeCall, server: LmServer, refusal: Refusal
+) -> None:
+    server.reply = lambda _: "no"
+    refusal(adapter.predict, session, question="why")
+    assert call.usage == (14, 6)
+
+
+def test_a_model_that_cannot_be_made_is_refused_when_it_is_set(refusal: Refusal) -> None:
+    raised = refusal(Dspy().set_lm, LanguageModel(1, "openai/"))
+    assert raised.code == "invalid_language_model"
