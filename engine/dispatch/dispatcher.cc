@@ -342,8 +342,7 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   return_permits(call, now);
   if (!result) result.error().attempts = call.attempts;
   if (call.kind != CallKind::kMove) count(call, result, now);
-  journal_.note(EventKind::kCallEnded, now, call,
-                result ? std::string_view("ok") : result.error().code);
+  journal_.note_end(now, call, result ? std::string_view("ok") : result.error().code);
   call.result.emplace(std::move(result));
   ports_.listener.ended(call);
 }

@@ -1,4 +1,5 @@
 // Tells the event history what the dispatcher does. Costs one comparison where there is none.
+// What may follow from the event before it has a function of its own, and is kept with that.
 #pragma once
 
 #include <cstdint>
@@ -29,12 +30,21 @@ class Journal {
             std::string_view detail = {}) {
     if (history_.enabled()) record(kind, now, session, detail);
   }
+  void note_sent(TimePoint now, const Attempt& attempt) {
+    if (history_.enabled()) record_sent(now, attempt);
+  }
+  // `code` is "ok" or the error's.
+  void note_end(TimePoint now, const Call& call, std::string_view code) {
+    if (history_.enabled()) record_end(now, call, code);
+  }
   void note_commit(TimePoint now, std::uint64_t call, const session::Session& session,
                    std::uint64_t request) {
     if (history_.enabled()) record_commit(now, call, session, request);
   }
 
  private:
+  void record_sent(TimePoint now, const Attempt& attempt);
+  void record_end(TimePoint now, const Call& call, std::string_view code);
   void record_commit(TimePoint now, std::uint64_t call, const session::Session& session,
                      std::uint64_t request);
   void record(EventKind kind, TimePoint now, const session::Session& session,

@@ -1,5 +1,9 @@
 // The engine's record of its last `capacity` events: a ring that overwrites the oldest.
 //
+// What always comes together takes one entry: an attempt that is sent as its call arrives lies with
+// the arrival, a commit and the end of its call with the end of their attempt. snapshot() tells
+// them apart again, as the events that they were.
+//
 // Thread-safe. Events stand in the order in which record() was called, so what must not be told
 // out of order is recorded under the lock that orders it. Whoever records meanwhile waits for a
 // snapshot, which copies all there is.
@@ -23,7 +27,8 @@ namespace dspool::telemetry {
 // An Event but for its texts.
 struct EventFacts {
   EventKind kind{};
-  std::uint8_t session_bytes = 0;  // of the texts, set by EventHistory
+  std::uint8_t followers = 0;      // set by EventHistory
+  std::uint8_t session_bytes = 0;  // of the texts, likewise
   std::uint32_t detail_bytes = 0;  // likewise
   std::uint32_t worker = 0;
   std::uint32_t attempt = 0;
@@ -45,9 +50,24 @@ class EventHistory {
   // REQUIRES: enabled().
   template <typename Fill>
   void record(std::string_view session, std::string_view detail, Fill&& fill);
+
+  // Record what follows from the event recorded last, at the same moment, where it does, for a
+  // fraction of what record() takes. false: it does not, and is still to be recorded.
+  // REQUIRES: enabled().
+  //
+  // kAttemptSent, after its call's kCallArrived.
+  [[nodiscard]] bool follow_by_sent(const EventFacts& sent) noexcept;
+  // kCommit, after its attempt's kAttemptEnded.
+  [[nodiscard]] bool follow_by_commit(const EventFacts& commit) noexcept;
+  // kCallEnded "ok", after its attempt's kAttemptEnded or what followed that.
+  [[nodiscard]] bool follow_by_end(const EventFacts& ended) noexcept;
+
   [[nodiscard]] History snapshot() const;
 
  private:
+  // Bits of EventFacts::followers.
+  enum Follower : std::uint8_t { kSent = 1, kCommitted = 2, kEnded = 4 };
+
   // Nearly always free: whoever records does so under a lock of its own.
   class Lock {
    public:
@@ -62,22 +82,27 @@ class EventHistory {
 
   static constexpr std::size_t kShortBytes = 64;  // of both texts together
 
-  // An event whose texts, the session's name and then the detail, stand in `text`, or where that is
-  // too short in `long_text`.
+  // An event, with those that followed from it. Its texts, the session's name and then the detail,
+  // stand in `text`, or where that is too short in `long_text`.
   struct Entry {
     EventFacts facts;
     std::array<char, kShortBytes> text;
     std::string long_text;
 
-    [[nodiscard]] Event to_event() const;
+    // Oldest first.
+    void append_to(std::vector<Event>& events) const;
   };
 
   static void copy(std::string_view from, char* to) noexcept;
+  [[nodiscard]] static std::uint64_t version_after(const EventFacts& facts) noexcept {
+    return facts.version + ((facts.followers & kCommitted) != 0 ? 1 : 0);
+  }
 
   const std::size_t capacity_;
   mutable Lock lock_;        // guards what follows
   std::vector<Entry> ring_;  // grows up to capacity_
-  std::size_t next_ = 0;     // the place of the next event
+  std::size_t next_ = 0;     // the place of the next entry
+  Entry* last_ = nullptr;    // null: none
   std::uint64_t recorded_ = 0;
 };
 
@@ -110,9 +135,10 @@ template <typename Fill>
 [[gnu::always_inline]] inline void EventHistory::record(std::string_view session,
                                                         std::string_view detail, Fill&& fill) {
   const std::lock_guard lock(lock_);
-  if (recorded_ < capacity_) [[unlikely]]
+  if (ring_.size() <= next_) [[unlikely]]
     ring_.emplace_back();
   Entry& entry = ring_[next_];
+  last_ = &entry;
   fill(entry.facts);
   entry.facts.session_bytes = static_cast<std::uint8_t>(session.size());
   entry.facts.detail_bytes = static_cast<std::uint32_t>(detail.size());
@@ -125,6 +151,52 @@ template <typename Fill>
   copy(detail, to + session.size());
   if (++next_ == capacity_) next_ = 0;
   ++recorded_;
+}
+
+[[gnu::always_inline]] inline bool EventHistory::follow_by_sent(const EventFacts& sent) noexcept {
+  const std::lock_guard lock(lock_);
+  if (last_ == nullptr) return false;
+  EventFacts& facts = last_->facts;
+  if (facts.call != sent.call || facts.kind != EventKind::kCallArrived || facts.followers != 0 ||
+      facts.version != sent.version || facts.time_ns != sent.time_ns) {
+    return false;
+  }
+  facts.followers = kSent;
+  facts.request = sent.request;
+  facts.attempt = sent.attempt;
+  facts.worker = sent.worker;
+  facts.epoch = sent.epoch;
+  ++recorded_;
+  return true;
+}
+
+[[gnu::always_inline]] inline bool EventHistory::follow_by_commit(
+    const EventFacts& commit) noexcept {
+  const std::lock_guard lock(lock_);
+  if (last_ == nullptr) return false;
+  EventFacts& facts = last_->facts;
+  if (facts.request != commit.request || facts.kind != EventKind::kAttemptEnded ||
+      facts.followers != 0 || facts.call != commit.call || facts.version + 1 != commit.version ||
+      facts.time_ns != commit.time_ns) {
+    return false;
+  }
+  facts.followers = kCommitted;
+  ++recorded_;
+  return true;
+}
+
+[[gnu::always_inline]] inline bool EventHistory::follow_by_end(const EventFacts& ended) noexcept {
+  const std::lock_guard lock(lock_);
+  if (last_ == nullptr) return false;
+  EventFacts& facts = last_->facts;
+  if (facts.call != ended.call || facts.kind != EventKind::kAttemptEnded ||
+      (facts.followers & kEnded) != 0 || version_after(facts) != ended.version ||
+      facts.time_ns != ended.time_ns) {
+    return false;
+  }
+  facts.followers |= kEnded;
+  ++recorded_;
+  return true;
 }
 
 }  // namespace dspool::telemetry
