@@ -281,7 +281,7 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
 void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
   Call& call = *attempt.call;
   session::Session& session = *attempt.session;
-  journal_.note(EventKind::kAttemptEnded, now, attempt, "ok");
+  journal_.note_answer(now, attempt);
   session.queue.pop_front();
   call.request_id = 0;
   const bool keeps = !outcome.not_kept;

@@ -57,14 +57,29 @@ void Journal::record(EventKind kind, TimePoint now, const session::Session& sess
   });
 }
 
+void Journal::record_arrival(TimePoint now, const Call& call) {
+  history_.record_fixed(call.session->id(), "", [&](EventFacts& facts) {
+    facts = facts_of(EventKind::kCallArrived, now, call);
+  });
+}
+
 void Journal::record_sent(TimePoint now, const Attempt& attempt) {
-  if (history_.follow_by_sent(facts_of(EventKind::kAttemptSent, now, attempt))) return;
+  if (history_.follow_by_sent(facts_of(EventKind::kAttemptSent, now, attempt))) [[likely]]
+    return;
   record(EventKind::kAttemptSent, now, attempt, {});
 }
 
-void Journal::record_end(TimePoint now, const Call& call, std::string_view code) {
-  if (code == "ok" && history_.follow_by_end(facts_of(EventKind::kCallEnded, now, call))) return;
-  record(EventKind::kCallEnded, now, call, code);
+void Journal::record_answer(TimePoint now, const Attempt& attempt) {
+  history_.record_fixed(attempt.session->id(), "ok", [&](EventFacts& facts) {
+    facts = facts_of(EventKind::kAttemptEnded, now, attempt);
+  });
+}
+
+void Journal::record_end(TimePoint now, const Call& call, const Error* error) {
+  constexpr EventKind kKind = EventKind::kCallEnded;
+  if (error == nullptr && history_.follow_by_end(facts_of(kKind, now, call))) [[likely]]
+    return;
+  record(kKind, now, call, error == nullptr ? std::string_view("ok") : error->code);
 }
 
 void Journal::record_commit(TimePoint now, std::uint64_t call, const session::Session& session,

@@ -50,6 +50,9 @@ class EventHistory {
   // REQUIRES: enabled().
   template <typename Fill>
   void record(std::string_view session, std::string_view detail, Fill&& fill);
+  // The same with a detail that is a literal, and so needs no copy.
+  template <std::size_t kSize, typename Fill>
+  void record_fixed(std::string_view session, const char (&detail)[kSize], Fill&& fill);
 
   // Record what follows from the event recorded last, at the same moment, where it does, for a
   // fraction of what record() takes. false: it does not, and is still to be recorded.
@@ -72,7 +75,8 @@ class EventHistory {
   class Lock {
    public:
     void lock() noexcept {
-      while (taken_.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+      while (taken_.exchange(true, std::memory_order_acquire))
+        [[unlikely]] std::this_thread::yield();
     }
     void unlock() noexcept { taken_.store(false, std::memory_order_release); }
 
@@ -83,9 +87,10 @@ class EventHistory {
   static constexpr std::size_t kShortBytes = 64;  // of both texts together
 
   // An event, with those that followed from it. Its texts, the session's name and then the detail,
-  // stand in `text`, or where that is too short in `long_text`.
+  // stand in `text`, or where that is too short in `long_text`; a fixed detail only where it is.
   struct Entry {
     EventFacts facts;
+    const char* fixed_detail = nullptr;
     std::array<char, kShortBytes> text;
     std::string long_text;
 
@@ -97,12 +102,19 @@ class EventHistory {
   [[nodiscard]] static std::uint64_t version_after(const EventFacts& facts) noexcept {
     return facts.version + ((facts.followers & kCommitted) != 0 ? 1 : 0);
   }
+  // The next entry, whose facts `fill` has set. REQUIRES of the rest: lock_.
+  template <typename Fill>
+  Entry& add(std::string_view session, Fill&& fill);
+  // Of the last entry, if it is of this kind and moment.
+  [[nodiscard]] EventFacts* find_last(EventKind kind, const EventFacts& follower) noexcept;
+  void make_room();
 
   const std::size_t capacity_;
   mutable Lock lock_;        // guards what follows
   std::vector<Entry> ring_;  // grows up to capacity_
-  std::size_t next_ = 0;     // the place of the next entry
-  Entry* last_ = nullptr;    // null: none
+  Entry* next_ = nullptr;    // behind the last entry
+  Entry* end_ = nullptr;     // of the ring
+  bool is_full_ = false;     // its entries beyond next_ are the oldest
   std::uint64_t recorded_ = 0;
 };
 
@@ -130,18 +142,26 @@ class EventHistory {
   }
 }
 
-// Inlined, so that facts go from where they are to where they belong.
+// All inlined, so that facts go from where they are to where they belong.
+template <typename Fill>
+[[gnu::always_inline]] inline EventHistory::Entry& EventHistory::add(std::string_view session,
+                                                                     Fill&& fill) {
+  if (next_ == end_) [[unlikely]]
+    make_room();
+  Entry& entry = *next_++;
+  fill(entry.facts);
+  entry.facts.session_bytes = static_cast<std::uint8_t>(session.size());
+  ++recorded_;
+  return entry;
+}
+
 template <typename Fill>
 [[gnu::always_inline]] inline void EventHistory::record(std::string_view session,
                                                         std::string_view detail, Fill&& fill) {
   const std::lock_guard lock(lock_);
-  if (ring_.size() <= next_) [[unlikely]]
-    ring_.emplace_back();
-  Entry& entry = ring_[next_];
-  last_ = &entry;
-  fill(entry.facts);
-  entry.facts.session_bytes = static_cast<std::uint8_t>(session.size());
+  Entry& entry = add(session, fill);
   entry.facts.detail_bytes = static_cast<std::uint32_t>(detail.size());
+  entry.fixed_detail = nullptr;
   char* to = entry.text.data();
   if (session.size() + detail.size() > kShortBytes) [[unlikely]] {
     entry.long_text.resize(session.size() + detail.size());
@@ -149,23 +169,45 @@ template <typename Fill>
   }
   copy(session, to);
   copy(detail, to + session.size());
-  if (++next_ == capacity_) next_ = 0;
-  ++recorded_;
+}
+
+template <std::size_t kSize, typename Fill>
+[[gnu::always_inline]] inline void EventHistory::record_fixed(std::string_view session,
+                                                              const char (&detail)[kSize],
+                                                              Fill&& fill) {
+  const std::lock_guard lock(lock_);
+  Entry& entry = add(session, fill);
+  entry.facts.detail_bytes = kSize - 1;
+  entry.fixed_detail = detail;
+  char* to = entry.text.data();
+  if (session.size() > kShortBytes) [[unlikely]] {
+    entry.long_text.resize(session.size());
+    to = entry.long_text.data();
+  }
+  copy(session, to);
+}
+
+[[gnu::always_inline]] inline EventFacts* EventHistory::find_last(
+    EventKind kind, const EventFacts& follower) noexcept {
+  if (next_ == nullptr) [[unlikely]]
+    return nullptr;
+  EventFacts& last = next_[-1].facts;
+  const bool is_it =
+      last.call == follower.call && last.time_ns == follower.time_ns && last.kind == kind;
+  return is_it ? &last : nullptr;
 }
 
 [[gnu::always_inline]] inline bool EventHistory::follow_by_sent(const EventFacts& sent) noexcept {
   const std::lock_guard lock(lock_);
-  if (last_ == nullptr) return false;
-  EventFacts& facts = last_->facts;
-  if (facts.call != sent.call || facts.kind != EventKind::kCallArrived || facts.followers != 0 ||
-      facts.version != sent.version || facts.time_ns != sent.time_ns) {
+  EventFacts* const arrived = find_last(EventKind::kCallArrived, sent);
+  if (arrived == nullptr || arrived->followers != 0 || arrived->version != sent.version) {
     return false;
   }
-  facts.followers = kSent;
-  facts.request = sent.request;
-  facts.attempt = sent.attempt;
-  facts.worker = sent.worker;
-  facts.epoch = sent.epoch;
+  arrived->followers = kSent;
+  arrived->request = sent.request;
+  arrived->attempt = sent.attempt;
+  arrived->worker = sent.worker;
+  arrived->epoch = sent.epoch;
   ++recorded_;
   return true;
 }
@@ -173,28 +215,24 @@ template <typename Fill>
 [[gnu::always_inline]] inline bool EventHistory::follow_by_commit(
     const EventFacts& commit) noexcept {
   const std::lock_guard lock(lock_);
-  if (last_ == nullptr) return false;
-  EventFacts& facts = last_->facts;
-  if (facts.request != commit.request || facts.kind != EventKind::kAttemptEnded ||
-      facts.followers != 0 || facts.call != commit.call || facts.version + 1 != commit.version ||
-      facts.time_ns != commit.time_ns) {
+  EventFacts* const ended = find_last(EventKind::kAttemptEnded, commit);
+  if (ended == nullptr || ended->followers != 0 || ended->request != commit.request ||
+      ended->version + 1 != commit.version) {
     return false;
   }
-  facts.followers = kCommitted;
+  ended->followers = kCommitted;
   ++recorded_;
   return true;
 }
 
 [[gnu::always_inline]] inline bool EventHistory::follow_by_end(const EventFacts& ended) noexcept {
   const std::lock_guard lock(lock_);
-  if (last_ == nullptr) return false;
-  EventFacts& facts = last_->facts;
-  if (facts.call != ended.call || facts.kind != EventKind::kAttemptEnded ||
-      (facts.followers & kEnded) != 0 || version_after(facts) != ended.version ||
-      facts.time_ns != ended.time_ns) {
+  EventFacts* const attempt = find_last(EventKind::kAttemptEnded, ended);
+  if (attempt == nullptr || (attempt->followers & kEnded) != 0 ||
+      version_after(*attempt) != ended.version) {
     return false;
   }
-  facts.followers |= kEnded;
+  attempt->followers |= kEnded;
   ++recorded_;
   return true;
 }
