@@ -77,10 +77,11 @@ constexpr std::array kBudgets = {
            "BM_Floor_Oversubscribed/pairs:4", &Measured::p999_us, Bound::kAtMost, 1.5},
 };
 
+// Nothing: it was not run. 0: it was, and has not measured that.
 std::optional<double> figure_of(const Results& results, std::string_view benchmark,
                                 double Measured::*figure) {
   const auto found = results.find(std::string(benchmark));
-  if (found == results.end() || found->second.*figure == 0) return std::nullopt;
+  if (found == results.end()) return std::nullopt;
   return found->second.*figure;
 }
 
@@ -89,6 +90,10 @@ std::string line_for(const Budget& budget, const Results& results) {
   const bool alone = budget.rival == kNoRival;
   const auto rival = alone ? std::optional(1.0) : figure_of(results, budget.rival, budget.figure);
   if (!measured || !rival) return {};
+  if (*measured == 0 || *rival == 0) {
+    return fmt::format("{:<36}{:>46}  MISSED: {} has not measured it\n", budget.what, "",
+                       *measured == 0 ? budget.benchmark : budget.rival);
+  }
   const double value = *measured / *rival;
   const bool met = budget.bound == Bound::kAtMost ? value <= budget.limit : value >= budget.limit;
   const std::string_view sign = budget.bound == Bound::kAtMost ? "<=" : ">=";

@@ -69,7 +69,7 @@ bool Dispatcher::arrive(Call& call, TimePoint now) {
   if (session.phase == session::Phase::kGone) return false;
   call.id = ++calls_;
   call.arrived = now;
-  journal_.note(EventKind::kCallArrived, now, call);
+  journal_.note_arrival(now, call);
   if (std::optional<Error> refused = refusal(call, now)) {
     end(call, tl::unexpected(*std::move(refused)), now);
     forget_if_unused(session);
@@ -344,8 +344,7 @@ void Dispatcher::end(Call& call, Result<Answer> result, TimePoint now) {
   return_permits(call, now);
   if (!result) result.error().attempts = call.attempts;
   if (call.kind != CallKind::kMove) count(call, result, now);
-  journal_.note(EventKind::kCallEnded, now, call,
-                result ? std::string_view("ok") : result.error().code);
+  journal_.note_end(now, call, result ? nullptr : &result.error());
   call.result.emplace(std::move(result));
   ports_.listener.ended(call);
 }

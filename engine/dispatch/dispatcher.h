@@ -276,6 +276,9 @@ class Dispatcher {
   bool note_pool_failure(Call& call, std::string_view what, TimePoint now);
   [[nodiscard]] bool counts_as_failure(const WorkerSlot& lost) const noexcept;
   void return_permits(Call& call, TimePoint now) noexcept;
+  bool record(resilience::NamedBreaker& of, resilience::Permit& permit,
+              resilience::CallOutcome outcome, TimePoint now);
+
   // -- who is alone on a worker, and what a death says of whom (dispatcher_isolation.cc) --
   [[nodiscard]] static bool must_be_alone(const session::Session& session) noexcept;
   void wait_alone(session::Session& session, TimePoint now);

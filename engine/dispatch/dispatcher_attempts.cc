@@ -93,7 +93,7 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   arm(call.timer, call.deadline);
   if (slot.in_flight() > limits_.max_in_flight) watch_ring(slot, now);
   note_grant(session, call, worker, now);
-  journal_.note(EventKind::kAttemptSent, now, attempt);
+  journal_.note_sent(now, attempt);
   return Granted::kSent;
 }
 
@@ -230,7 +230,7 @@ bool Dispatcher::send_state(Attempt& attempt, TimePoint now) {
   Call& call = *attempt.call;
   switch (send(attempt, call, true)) {
     case Sent::kSent:
-      journal_.note(EventKind::kAttemptSent, now, attempt);
+      journal_.note_sent(now, attempt);
       return true;
     case Sent::kFull:
       workers_[attempt.worker]->full = true;
@@ -299,7 +299,7 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
 void Dispatcher::commit(Attempt& attempt, Outcome& outcome, TimePoint now) {
   Call& call = *attempt.call;
   session::Session& session = *attempt.session;
-  journal_.note(EventKind::kAttemptEnded, now, attempt, "ok");
+  journal_.note_answer(now, attempt);
   session.queue.pop_front();
   call.request_id = 0;
   const bool keeps = !outcome.not_kept;

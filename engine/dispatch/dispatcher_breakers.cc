@@ -35,14 +35,18 @@ void Dispatcher::set_lm(std::uint32_t version, std::string_view provider) {
 
 bool Dispatcher::isolate_breaker(std::string_view name) {
   resilience::NamedBreaker* const found = breakers_.find(name);
-  if (found != nullptr) found->breaker.isolate();
-  return found != nullptr;
+  if (found == nullptr) return false;
+  found->breaker.isolate();
+  ports_.listener.health_changed();
+  return true;
 }
 
 bool Dispatcher::close_breaker(std::string_view name) {
   resilience::NamedBreaker* const found = breakers_.find(name);
-  if (found != nullptr) found->breaker.close();
-  return found != nullptr;
+  if (found == nullptr) return false;
+  found->breaker.close();
+  ports_.listener.health_changed();
+  return true;
 }
 
 // Takes the permits that the call needs; what it holds when it is refused, `end` returns.
@@ -68,11 +72,11 @@ std::optional<Error> Dispatcher::refuse_by(resilience::NamedBreaker& breaker, Ti
 
 // A worker that answers is as the pool should be, whatever the command made of it.
 void Dispatcher::note_answer(Call& call, const Outcome& outcome, TimePoint now) {
-  breakers_.pool().breaker.record(call.permit, CallOutcome::kSuccess, now);
+  record(breakers_.pool(), call.permit, CallOutcome::kSuccess, now);
   if (outcome.status != OutcomeStatus::kOk) {
     if (!outcome.error.provider.empty()) note_provider_failure(call, outcome.error, now);
   } else if (call.provider != nullptr) {
-    call.provider->breaker.record(call.provider_permit, CallOutcome::kSuccess, now);
+    record(*call.provider, call.provider_permit, CallOutcome::kSuccess, now);
   }
 }
 
@@ -86,7 +90,7 @@ void Dispatcher::note_provider_failure(Call& call, const Error& error, TimePoint
     call.provider = provider;
     call.provider_permit = provider->breaker.try_acquire(now).value_or(resilience::Permit{});
   }
-  if (provider->breaker.record(call.provider_permit, CallOutcome::kFailure, now)) {
+  if (record(*provider, call.provider_permit, CallOutcome::kFailure, now)) {
     provider->last_failure = clip(error.describe());
   }
 }
@@ -97,7 +101,7 @@ void Dispatcher::note_timeout(Call& call, TimePoint now) {
   constexpr std::string_view kWhat = "a call's deadline passed while a worker executed it";
   note_pool_failure(call, kWhat, now);
   if (call.provider == nullptr) return;
-  if (call.provider->breaker.record(call.provider_permit, CallOutcome::kFailure, now)) {
+  if (record(*call.provider, call.provider_permit, CallOutcome::kFailure, now)) {
     call.provider->last_failure = kWhat;
   }
 }
@@ -105,9 +109,19 @@ void Dispatcher::note_timeout(Call& call, TimePoint now) {
 // true: it counted.
 bool Dispatcher::note_pool_failure(Call& call, std::string_view what, TimePoint now) {
   resilience::NamedBreaker& pool = breakers_.pool();
-  if (!pool.breaker.record(call.permit, CallOutcome::kFailure, now)) return false;
+  if (!record(pool, call.permit, CallOutcome::kFailure, now)) return false;
   pool.last_failure = clip(std::string(what));
   return true;
+}
+
+// As CircuitBreaker::record; what that may have changed is told. While all is well it is nothing.
+bool Dispatcher::record(resilience::NamedBreaker& of, resilience::Permit& permit,
+                        CallOutcome outcome, TimePoint now) {
+  const bool was_closed = of.breaker.is_closed();
+  const bool counts = of.breaker.record(permit, outcome, now);
+  if (!was_closed || !of.breaker.is_closed()) [[unlikely]]
+    ports_.listener.health_changed();
+  return counts;
 }
 
 bool Dispatcher::counts_as_failure(const WorkerSlot& lost) const noexcept {

@@ -226,7 +226,7 @@ void Dispatcher::note_room(const WorkerSlot& worker) noexcept {
 
 void Dispatcher::set_state(WorkerSlot& worker, WorkerState state) noexcept {
   if (worker.state == WorkerState::kReady) --ready_;
-  if (worker.state != state) ports_.listener.workers_changed();
+  if (worker.state != state) ports_.listener.health_changed();
   worker.state = state;
   if (worker.state == WorkerState::kReady) ++ready_;
   note_room(worker);

@@ -47,6 +47,14 @@ void Fleet::emptied(std::uint32_t index) {
   if (place != nullptr && place->state == PlaceState::kEmptying) place->is_empty = true;
 }
 
+void Fleet::found_busy(std::uint32_t index) {
+  Place* const place = find(index);
+  if (place == nullptr || place->state != PlaceState::kLeaving) return;
+  place->state = PlaceState::kEmptying;
+  place->reason = MigrationReason::kResize;
+  place->is_empty = false;
+}
+
 void Fleet::vacated(std::uint32_t index) {
   Place* const place = find(index);
   if (place != nullptr && place->state == PlaceState::kLeaving) place->state = PlaceState::kEmpty;
@@ -114,6 +122,7 @@ std::vector<FleetOrder> Fleet::step(const FleetLoad& load, TimePoint now) {
   start_and_cancel(orders);
   let_rest(orders);
   end_some(orders);
+  is_to_shrink_ = false;
   return orders;
 }
 
@@ -144,6 +153,7 @@ void Fleet::empty_some(std::vector<FleetOrder>& orders) {
     if (place.reason == MigrationReason::kRecycle) ++recycled_;
     place.state = PlaceState::kEmptying;
     place.is_empty = false;
+    place.shrinks = is_to_shrink_;
     orders.push_back({.kind = FleetOrder::Kind::kEmpty, .place = index, .reason = place.reason});
   };
   for (std::uint32_t i = 0; i < places_.size(); ++i) {
@@ -269,9 +279,12 @@ bool Fleet::heeds_waiting() const { return level_ < terms_.overflow; }
 bool Fleet::reached_target() const {
   const std::uint32_t ready = count(PlaceState::kServing);
   const std::uint32_t wanted = base() + terms_.spares + replacing();
-  if (ready < target_ || ready + count(PlaceState::kStarting) > wanted) return false;
+  if (is_to_shrink_ || ready < target_ || ready + count(PlaceState::kStarting) > wanted) {
+    return false;
+  }
   return std::ranges::none_of(places_, [](const Place& place) {
-    return place.state == PlaceState::kEmptying && place.reason == MigrationReason::kResize;
+    return place.state == PlaceState::kEmptying &&
+           (place.shrinks || place.reason == MigrationReason::kResize);
   });
 }
 

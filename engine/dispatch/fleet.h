@@ -4,7 +4,8 @@
 //
 //   kEmpty -> kStarting -> kServing -> kEmptying -> kLeaving -> kEmpty
 //               ^              |lost
-//               +--------------+          kStarting -> kLeaving when it is not wanted any more
+//               +--------------+          kStarting -> kLeaving when it is not wanted any more, and
+//                                         kLeaving -> kEmptying if it had become ready by then
 //
 // A worker that dies is started again in its place by the supervisor, with its pauses; the fleet
 // only hears of it.
@@ -86,6 +87,8 @@ class Fleet {
   void lost(std::uint32_t index);
   // Nothing runs on it any more. REQUIRES: an order kEmpty.
   void emptied(std::uint32_t index);
+  // It turned out to have work, after an order kEnd of a start: it is emptied first.
+  void found_busy(std::uint32_t index);
   // Its process is gone, after an order kEnd.
   void vacated(std::uint32_t index);
   // What a ready worker has come to.
@@ -93,7 +96,10 @@ class Fleet {
 
   // ---- wishes ----
   // REQUIRES: 1 <= target and it leaves room in `places`.
-  void resize(std::uint32_t target) { target_ = target; }
+  void resize(std::uint32_t target) {
+    is_to_shrink_ = is_to_shrink_ || target < target_;
+    target_ = target;
+  }
   // The pool becomes smaller by this worker, once. REQUIRES: can_drain.
   void drain(std::uint32_t index);
   [[nodiscard]] bool can_drain(std::uint32_t place) const;
@@ -131,6 +137,7 @@ class Fleet {
     bool rests = false;
     bool worn = false;         // is to be replaced
     bool is_empty = false;     // kEmptying: nothing runs there any more
+    bool shrinks = false;      // kEmptying: also that there are less, whatever the reason
     MigrationReason reason{};  // why it is worn, or emptying
     TimePoint ready_at{};
   };
@@ -152,6 +159,7 @@ class Fleet {
   const FleetTerms terms_;
   std::vector<Place> places_;
   std::uint32_t target_;
+  bool is_to_shrink_ = false;           // until the next step
   std::uint32_t level_ = 0;             // overflow that is called for
   std::vector<TimePoint> last_needed_;  // of each level, from the first
   std::optional<TimePoint> waiting_since_;

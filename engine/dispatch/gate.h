@@ -105,17 +105,19 @@ class Gate final : private Transport, private CallListener {
        std::uint64_t seed, Executor executor);
   ~Gate() override { port_->close(); }
 
-  // Steps the dispatcher: `step(dispatcher, now)` under the lock, then everything it caused.
+  // Steps the dispatcher: `step(dispatcher, now)` under the lock, then everything it caused. Half a
+  // step cannot be undone: where there is no memory within one, the process ends.
   template <typename Step>
   void step(Step&& step) {
     Effects effects;
-    {
+    const auto take = [&]() noexcept {
       const std::lock_guard lock(mutex_);
       effects_ = &effects;
       step(dispatcher_, now());
       effects_ = nullptr;
       watch_timers(effects);
-    }
+    };
+    take();
     carry_out(effects);
   }
   // The same for a question.
@@ -180,8 +182,13 @@ class Gate final : private Transport, private CallListener {
 
   // What is open, one a slot; null: none.
   [[nodiscard]] std::vector<std::shared_ptr<worker::Link>> links() const;
-  // Asks the worker to finish what it has and to end; false: it cannot be told, it is to be killed.
-  bool withdraw(std::uint32_t worker);
+  // Asks a worker that has no work to end.
+  enum class Withdrawn : std::uint8_t {
+    kTold,
+    kNotTold,  // it cannot be: it is to be killed
+    kBusy,     // it has work, gets no more, and is to be asked again when that is done
+  };
+  [[nodiscard]] Withdrawn withdraw(std::uint32_t worker);
   // Sends a record without a body to every worker that is up, and a ping only to those that owe no
   // answer to another; those that were sent it.
   std::vector<std::shared_ptr<worker::Link>> signal_all(wire::MessageType type, std::uint64_t id);
@@ -229,7 +236,7 @@ class Gate final : private Transport, private CallListener {
   void hand_off_due() override;
   void room_due() override;
   void fleet_due() override { effects_->wake_steward = true; }
-  void workers_changed() override { effects_->wake_monitor = true; }
+  void health_changed() override { effects_->wake_monitor = true; }
 
   [[nodiscard]] bool crowded() const noexcept;
   void tell_later(Call& call) noexcept;

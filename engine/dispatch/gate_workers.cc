@@ -112,15 +112,21 @@ std::vector<std::shared_ptr<worker::Link>> Gate::links() const {
   return links_;
 }
 
-bool Gate::withdraw(std::uint32_t worker) {
-  bool told = false;
+Gate::Withdrawn Gate::withdraw(std::uint32_t worker) {
+  Withdrawn withdrawn = Withdrawn::kNotTold;
   step([&](Dispatcher& dispatcher, TimePoint now) {
+    const WorkerSlot& slot = dispatcher.worker(worker);
+    if (slot.is_up() && slot.in_flight() != 0) {
+      dispatcher.drain(worker, now);
+      withdrawn = Withdrawn::kBusy;
+      return;
+    }
     if (!dispatcher.withdraw(worker, now)) return;
     const auto& link = links_[worker];
-    told = link->send_signal(wire::MessageType::drain);
+    if (link->send_signal(wire::MessageType::drain)) withdrawn = Withdrawn::kTold;
     ring_later(link);
   });
-  return told;
+  return withdrawn;
 }
 
 std::vector<std::shared_ptr<worker::Link>> Gate::signal_all(wire::MessageType type,

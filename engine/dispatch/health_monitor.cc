@@ -103,6 +103,7 @@ void HealthMonitor::run() {
       next_sample = now + between_samples;
     }
     look();
+    look_at_breakers();
     sleep_until(std::min(next_probe, next_sample));
   }
 }
@@ -150,10 +151,32 @@ void HealthMonitor::look() {
   write(line);
 }
 
+// The log has a line for each change; that they are not as they should be is told as health.
+void HealthMonitor::look_at_breakers() {
+  std::vector<BreakerWatch::Change> changes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (finishing_) return;
+    changes = breaker_watch_.look(breakers());
+  }
+  for (BreakerWatch::Change& change : changes) {
+    write(Line{.level = change.level, .text = std::move(change.text)});
+  }
+}
+
+std::vector<BreakerInfo> HealthMonitor::breakers() const {
+  return parts_.gate.ask(
+      [](const Dispatcher& dispatcher, TimePoint now) { return dispatcher.breakers(now); });
+}
+
 void HealthMonitor::add_what_is_wrong(Health& health) const {
   health.error_rate = error_rate_.rate();
   if (error_rate_.is_too_high()) {
     health.reasons.push_back(describe_error_rate());
+    if (health.status == HealthStatus::kHealthy) health.status = HealthStatus::kDegraded;
+  }
+  for (std::string& reason : reasons_of(breakers())) {
+    health.reasons.push_back(std::move(reason));
     if (health.status == HealthStatus::kHealthy) health.status = HealthStatus::kDegraded;
   }
   if (!no_starts_ || health.status == HealthStatus::kHealthy) return;

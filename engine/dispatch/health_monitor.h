@@ -1,5 +1,5 @@
-// Keeps the pool's health: probes the workers beside the work, watches the rate of errors, and
-// tells of changes.
+// Keeps the pool's health: probes the workers beside the work, watches the rate of errors and the
+// circuit breakers, and tells of changes.
 //
 // It looks at what is, not at what happened: a wake-up says no more than that something did. A look
 // takes one short turn at the gate and waits for no worker.
@@ -14,11 +14,14 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "dspool/alert.h"
 #include "dspool/config.h"
 #include "dspool/error.h"
+#include "engine/dispatch/breaker_watch.h"
 #include "engine/dispatch/error_rate.h"
+#include "engine/dispatch/gate.h"
 #include "engine/dispatch/observers.h"
 #include "engine/dispatch/prober.h"
 #include "engine/dispatch/waker.h"
@@ -30,6 +33,7 @@ namespace dspool::dispatch {
 class HealthMonitor {
  public:
   struct Parts {
+    const Gate& gate;
     Prober& prober;
     telemetry::Metrics& metrics;
     const telemetry::Log& log;
@@ -70,6 +74,8 @@ class HealthMonitor {
 
   void sample(TimePoint now);
   void look();
+  void look_at_breakers();
+  [[nodiscard]] std::vector<BreakerInfo> breakers() const;
   void add_what_is_wrong(Health& health) const;           // REQUIRES: mutex_
   [[nodiscard]] std::string describe_error_rate() const;  // REQUIRES: mutex_
   [[nodiscard]] std::optional<Line> alert(AlertKind kind, bool is_raised,
@@ -86,6 +92,7 @@ class HealthMonitor {
 
   std::mutex mutex_;  // guards what follows
   ErrorRate error_rate_;
+  BreakerWatch breaker_watch_;
   std::optional<Error> no_starts_;
   HealthStatus status_ = HealthStatus::kUnhealthy;  // as told last
   bool finishing_ = false;

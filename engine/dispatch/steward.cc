@@ -348,10 +348,26 @@ void Steward::carry_out(const FleetOrder& order) {
       parts_.mover.empty(place, seen_[place].epoch, order.reason);
       break;
     }
-    case FleetOrder::Kind::kEnd:
-      parts_.supervisor.retire(place, parts_.gate.withdraw(place), grace_);
+    case FleetOrder::Kind::kEnd: {
+      const Gate::Withdrawn withdrawn = parts_.gate.withdraw(place);
+      if (withdrawn == Gate::Withdrawn::kBusy) return let_finish(place);
+      parts_.supervisor.retire(place, withdrawn == Gate::Withdrawn::kTold, grace_);
       break;
+    }
   }
+}
+
+// Its start was to be cancelled, and it became ready and got work before anybody saw that.
+void Steward::let_finish(std::uint32_t place) {
+  const std::uint64_t epoch = parts_.gate.ask(
+      [&](const Dispatcher& dispatcher, TimePoint) { return dispatcher.worker(place).epoch; });
+  {
+    const std::lock_guard lock(mutex_);
+    fleet_.found_busy(place);
+    epochs_[place] = epoch;
+    memory_bytes_[place] = 0;
+  }
+  parts_.mover.empty(place, epoch, MigrationReason::kResize);
 }
 
 TimePoint Steward::next_step() const {

@@ -94,6 +94,7 @@ class Steward {
   void look_at_memory(TimePoint now);
   void look_at_balance(TimePoint now);
   void carry_out(const FleetOrder& order);
+  void let_finish(std::uint32_t place);
   [[nodiscard]] TimePoint next_step() const;
 
   void set_pool_size(std::uint32_t workers);  // REQUIRES: mutex_

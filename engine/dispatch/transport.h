@@ -58,8 +58,9 @@ class CallListener {
   // A worker has come or gone, is empty after it was drained, has answered enough, or a session
   // waits (`Dispatcher::watch_waiting`): whoever keeps the fleet should look.
   virtual void fleet_due() {}
-  // A worker has come or gone, or takes work or takes none from now on.
-  virtual void workers_changed() {}
+  // A worker has come or gone, or takes work or takes none from now on, or something has become of
+  // a circuit breaker: whoever tells of health should look.
+  virtual void health_changed() {}
 };
 
 }  // namespace dspool::dispatch

@@ -40,6 +40,10 @@ std::optional<Number> number_in(std::string_view text) {
   return number;
 }
 
+// A count of nanoseconds since 1970 reaches to the year 2262.
+constexpr unsigned kFirstYear = 1970;
+constexpr unsigned kLastYear = 2261;
+
 // "2023-11-16 18:15:46.6805900" or "2024-05-10T00:00:00.009930+00:00", always UTC.
 std::optional<std::chrono::nanoseconds> time_in(std::string_view text) {
   constexpr std::size_t kWholeSeconds = 19;
@@ -54,6 +58,7 @@ std::optional<std::chrono::nanoseconds> time_in(std::string_view text) {
   const auto year = part(0, 4), month = part(5, 2), day = part(8, 2);
   const auto hour = part(11, 2), minute = part(14, 2), second = part(17, 2);
   if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
+  if (*year < kFirstYear || *year > kLastYear) return std::nullopt;
   if (*hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
   const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)),
                                          std::chrono::month(*month), std::chrono::day(*day)};
@@ -130,7 +135,12 @@ Result<Trace> parse_trace(std::string_view text, std::string_view source_name) {
           fmt::format("{} columns, where the header has {}", cells.size(), columns->count));
     }
     const auto time = azure ? time_in(cells[columns->time]) : milliseconds_in(cells[columns->time]);
-    if (!time) return lines.error(fmt::format("'{}' is not a time", cells[columns->time]));
+    if (!time) {
+      return lines.error(azure ? fmt::format("'{}' is not a time of the years {} to {}",
+                                             cells[columns->time], kFirstYear, kLastYear)
+                               : fmt::format("'{}' is not a time in milliseconds, from 0 to {:.0f}",
+                                             cells[columns->time], kLatestMs / 1e3));
+    }
     Arrival arrival{.at = *time};
     for (const auto& [column, bytes] : {std::pair(columns->input, &arrival.input_bytes),
                                         std::pair(columns->output, &arrival.output_bytes)}) {

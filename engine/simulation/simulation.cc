@@ -204,10 +204,17 @@ void Simulation::hand_off() {
   }
 }
 
-// Nothing more arrives, and nobody waits any longer; what runs ends.
+// Nothing more arrives, and nobody waits any longer; what runs ends, but is counted until now only.
 void Simulation::stop() {
   report_.stopped_early = true;
-  report_.duration = std::min(now_, end_) - kStart;
+  const TimePoint stopped = std::min(now_, end_);
+  for (auto running = answers_; !running.empty(); running.pop()) {
+    const TimePoint done = std::min(running.top().at, end_);
+    const TimePoint began = std::max(running.top().at - running.top().service, stopped);
+    report_.busy -= std::max(nanoseconds(0), done - began);
+  }
+  end_ = stopped;
+  report_.duration = end_ - kStart;
   dispatcher_.stop(now_);
 }
 

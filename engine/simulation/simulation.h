@@ -4,8 +4,9 @@
 // sent the session's fields because it did not have them.
 //
 // Sessions are made when their first call arrives, calls are used again: memory follows the
-// sessions that were called (some hundred bytes each), not the calls. An event costs the same
-// however many workers there are.
+// sessions that were called (some hundred bytes each) and the most calls that were there at once
+// (as much again), not all that there were. Above capacity the queue grows for as long as calls
+// arrive, and memory with it. An event costs the same however many workers there are.
 #pragma once
 
 #include <chrono>
@@ -82,7 +83,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   Workload& workload_;
   const std::vector<std::string> names_;
   dispatch::TimePoint now_;
-  const dispatch::TimePoint end_;  // of arrivals
+  dispatch::TimePoint end_;  // of arrivals
   const Value no_args_{};
   dispatch::Outcome outcome_;  // used again
   telemetry::Metrics metrics_;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <vector>
 
+#include "tests/e2e/captured_log.h"
 #include "tests/e2e/pool.h"
 #include "tests/support/history_checker.h"
 
@@ -11,6 +12,8 @@ namespace dspool {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -158,6 +161,28 @@ TEST_F(PoolBreakerTest, IsIsolatedByHandUntilItIsClosed) {
   ASSERT_TRUE(engine->close_breaker("pool"));
   EXPECT_TRUE(engine->execute_anonymous("increment", {}));
   EXPECT_EQ(test::code_of(engine->close_breaker("pools")), "unknown_breaker");
+}
+
+TEST_F(PoolBreakerTest, IsToldByTheLogAndByHealth) {
+  test::CapturedLog log;
+  Config config = breaker_config(std::chrono::hours(1));
+  log.capture(config, LogLevel::kInfo);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  EXPECT_THAT(engine->health().reasons, testing::Not(Contains(HasSubstr("circuit breaker"))));
+  open(*engine);
+  EXPECT_TRUE(log.wait_for("circuit breaker pool was closed, and is open: ", test::kPatience));
+  ASSERT_TRUE(engine->wait_until_ready(test::kPatience));  // it has nothing else to complain of
+  const Health health = engine->health();
+  EXPECT_EQ(health.status, HealthStatus::kDegraded);
+  EXPECT_THAT(health.reasons,
+              Contains(AllOf(HasSubstr("circuit breaker pool is open"), HasSubstr("worker-0"))));
+  ASSERT_TRUE(engine->isolate_breaker("pool"));
+  EXPECT_TRUE(log.wait_for("circuit breaker pool was open, and is isolated\n", test::kPatience));
+  EXPECT_THAT(engine->health().reasons, Contains("circuit breaker pool is isolated"));
+  ASSERT_TRUE(engine->close_breaker("pool"));
+  EXPECT_TRUE(log.wait_for("circuit breaker pool was isolated, and is closed\n", test::kPatience));
+  EXPECT_THAT(engine->health().reasons, testing::Not(Contains(HasSubstr("circuit breaker"))));
 }
 
 TEST(ProviderBreakerTest, StandsInTheWayOfWhatAsksTheProviderOnly) {

@@ -84,6 +84,23 @@ TEST(FleetTest, EndsAStartThatIsNotWantedAnyMore) {
   EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
 }
 
+// It became ready, and got work, before the end of its start could be carried out.
+TEST(FleetTest, AStartThatIsEndedTooLateIsEmptiedFirst) {
+  Fleet fleet = ready_fleet(terms(), 1);
+  fleet.resize(2);
+  (void)fleet.step(kQuiet, kStart);
+  fleet.resize(1);
+  ASSERT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
+  fleet.found_busy(1);
+  EXPECT_FALSE(fleet.reached_target());
+  EXPECT_THAT(fleet.step(kQuiet, kStart), IsEmpty());
+  fleet.emptied(1);
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
+  EXPECT_TRUE(fleet.reached_target());
+  fleet.vacated(1);
+  EXPECT_EQ(fleet.state(1), PlaceState::kEmpty);
+}
+
 TEST(FleetTest, APlaceIsUsedAgainOnlyOnceItsProcessIsGone) {
   Fleet fleet = ready_fleet(terms(), 2);
   fleet.resize(1);
@@ -251,6 +268,34 @@ TEST(FleetTest, OneThatIsDrainedTwiceLeavesOnce) {
   EXPECT_EQ(fleet.target(), 2U);
   EXPECT_THAT(fleet.step(kQuiet, kStart),
               ElementsAre(order(OrderKind::kEmpty, 1, MigrationReason::kDrain)));
+}
+
+// One that is to be replaced anyway makes the pool smaller, and is waited for all the same.
+TEST(FleetTest, TheTargetIsReachedWhenAWornOneHasLeftForIt) {
+  FleetTerms wearing = terms();
+  wearing.max_requests = 10;
+  Fleet fleet = ready_fleet(wearing, 3);
+  fleet.used(1, 10, 0);
+  fleet.resize(2);
+  EXPECT_FALSE(fleet.reached_target()) << "nobody has begun to leave";
+  EXPECT_THAT(fleet.step(kQuiet, kStart),
+              ElementsAre(order(OrderKind::kEmpty, 1, MigrationReason::kRecycle)));
+  EXPECT_FALSE(fleet.reached_target());
+  fleet.emptied(1);
+  EXPECT_THAT(fleet.step(kQuiet, kStart), ElementsAre(order(OrderKind::kEnd, 1)));
+  EXPECT_TRUE(fleet.reached_target());
+}
+
+TEST(FleetTest, AReplacementUnderWayKeepsNobodyWaiting) {
+  FleetTerms wearing = terms();
+  wearing.max_requests = 10;
+  Fleet fleet = ready_fleet(wearing, 2);
+  fleet.used(0, 10, 0);
+  (void)fleet.step(kQuiet, kStart);
+  fleet.ready(2, kStart);
+  EXPECT_THAT(fleet.step(kQuiet, kStart),
+              ElementsAre(order(OrderKind::kEmpty, 0, MigrationReason::kRecycle)));
+  EXPECT_TRUE(fleet.reached_target());
 }
 
 // ---- whatever happens ----

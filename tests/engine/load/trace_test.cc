@@ -86,10 +86,18 @@ TEST(TraceTest, NamesTheLineThatIsWrong) {
 TEST(TraceTest, NamesAnAzureTimeThatIsNone) {
   for (const char* const time :
        {"yesterday", "2023-13-01 00:00:00", "2023-02-30 00:00:00", "2023-11-16 24:00:00",
-        "2023-11-16 18:15:46.x", "2023-11-16 18:15:46,5", "2023-11-16"}) {
+        "2023-11-16 18:15:46.x", "2023-11-16 18:15:46,5", "2023-11-16", "1969-12-31 00:00:00",
+        "2262-01-01 00:00:00", "9999-12-31 23:59:59"}) {
     EXPECT_THAT(error_of(kAzureHeader, std::string(time) + ",1,1\n"), StartsWith("trace.csv:2:"))
         << time;
   }
+}
+
+TEST(TraceTest, TellsWhichYearsATimeMayBeOf) {
+  EXPECT_THAT(error_of(kAzureHeader, "2300-01-01 00:00:00,1,1\n"),
+              HasSubstr("'2300-01-01 00:00:00' is not a time of the years 1970 to 2261"));
+  EXPECT_EQ(error_of(kAzureHeader, "1970-01-01 00:00:00,1,1\n2261-12-31 23:59:59,1,1\n"),
+            "no error");
 }
 
 TEST(TraceTest, RefusesAnotherHeader) {

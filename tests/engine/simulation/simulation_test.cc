@@ -165,5 +165,16 @@ TEST(SimulationTest, StopsWhereItIsToldTo) {
   EXPECT_GT(report.wait.recorder.count(), 1'000U);
 }
 
+// What runs then goes on, but is of a time that is not counted any more.
+TEST(SimulationTest, NobodyHasWorkedForLongerThanItLastedWhenItIsStopped) {
+  const Options options{.workers = 4, .service_ms = 60'000, .duration_seconds = 36'000'000};
+  Workload workload(options, 3, nullptr);
+  const Report report =
+      Simulation(options, Policy::kCentral, workload).run([](double) { return false; });
+  EXPECT_TRUE(report.stopped_early);
+  EXPECT_LE(report.busy, options.workers * report.duration);
+  EXPECT_GT(report.utilisation(), 0.9);
+}
+
 }  // namespace
 }  // namespace dspool::simulation
