@@ -9,6 +9,7 @@
 
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
+#include "engine/dispatch/language_model.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -27,12 +28,6 @@ std::string clip(std::string text) {
 
 }  // namespace
 
-void Dispatcher::set_lm(std::uint32_t version, std::string_view provider) {
-  if (version < lm_version_) return;  // two that set it may come here in either order
-  lm_version_ = version;
-  breakers_.use(provider);
-}
-
 bool Dispatcher::isolate_breaker(std::string_view name) {
   resilience::NamedBreaker* const found = breakers_.find(name);
   if (found != nullptr) found->breaker.isolate();
@@ -47,7 +42,9 @@ bool Dispatcher::close_breaker(std::string_view name) {
 
 // Takes the permits that the call needs; what it holds when it is refused, `end` returns.
 std::optional<Error> Dispatcher::ask_breakers(Call& call, TimePoint now) {
-  if (resilience::ProviderBreaker* const provider = breakers_.find_for(call.command)) {
+  const LanguageModels::Known* const model = model_of(*call.session);
+  const std::string_view asked = model != nullptr ? provider_of(model->model) : std::string_view();
+  if (resilience::ProviderBreaker* const provider = breakers_.find_for(call.command, asked)) {
     const auto permit = provider->breaker.try_acquire(now);
     if (!permit) return refuse_by(*provider, now);
     call.provider = provider;

@@ -157,8 +157,9 @@ bool CommandRunner::run() {
   if (expired_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (adopts_) return refusal_ ? fail(*refusal_, 0) : adopt();
-  if (!worker_.language_models.require(lm_version_)) return false;
-  if (!refusal_ && lm_version_ != 0) refusal_ = worker_.language_models.refusal();
+  const HeldModel* const model = worker_.language_models.require(lm_version_);
+  if (model == nullptr) return false;
+  if (!refusal_ && model->refusal) refusal_ = model->refusal;
   if (refusal_) return fail(*refusal_, 0);
 
   SessionState& state = session_state(session());

@@ -91,7 +91,7 @@ class CommandRunner {
   // Of the request at hand.
   Ticket ticket_;
   SessionVersion version_;
-  std::uint32_t lm_version_ = 0;
+  std::uint64_t lm_version_ = 0;
   std::uint64_t hydration_start_ns_ = 0;  // 0: it came without fields
   const Command* command_ = nullptr;
   SessionCache::Lease lease_;  // none in an anonymous call

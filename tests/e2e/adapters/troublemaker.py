@@ -16,18 +16,28 @@ class Troublemaker(Adapter):
     """Every command is one kind of trouble, or a way to see that there was none."""
 
     def __init__(self) -> None:
-        self._language_model: LanguageModel | None = None
+        self._barrier = threading.Barrier(2)
         self._has_failed = False
         self._ballast: list[bytes] = []
 
     def set_lm(self, language_model: LanguageModel) -> None:
-        self._language_model = language_model
+        if language_model.model == "openai/refused":
+            raise ValueError(f"not with the key {language_model.api_key}")
 
     def language_model(self, session: Session, /) -> dict[str, Any]:
-        model = self._language_model
+        model = session.language_model
         if model is None:
             return {}
         return {"model": model.model, "api_key": model.api_key, "temperature": model.temperature}
+
+    def meet_with_model(self, session: Session, /) -> str:
+        """Returns when two commands are in here at once."""
+        self._barrier.wait(timeout=60)
+        return str(session.language_model and session.language_model.model)
+
+    def tell_key(self, session: Session, /) -> None:
+        model = session.language_model
+        raise ValueError(f"refused with the key {model and model.api_key}")
 
     def increment(self, session: Session, /, by: int = 1) -> int:
         session["value"] = session.get("value", 0) + by
