@@ -169,6 +169,18 @@ std::uint64_t EngineChannel::checked(std::uint64_t claimed) noexcept {
   return claimed;
 }
 
+void EngineChannel::tell_cancelled(std::uint32_t place) noexcept {
+  Attention attention = read_attention(engine_.attention[place]);
+  attention.cancelled = true;
+  tell(place, attention);
+}
+
+void EngineChannel::tell_consumed(std::uint32_t place, std::uint64_t chunks) noexcept {
+  Attention attention = read_attention(engine_.attention[place]);
+  attention.consumed = chunks;
+  tell(place, attention);
+}
+
 Result<void> EngineChannel::send_control(std::span<const std::byte> message, int descriptor) const {
   return send_message(parts_.control.get(), message, descriptor);
 }

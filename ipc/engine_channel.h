@@ -79,6 +79,14 @@ class EngineChannel {
   [[nodiscard]] std::uint64_t claimed_requests() noexcept;
   [[nodiscard]] std::uint64_t recall_requests() noexcept;
   [[nodiscard]] std::uint64_t sent_requests() const noexcept { return recaller_.sent(); }
+  // Serialised with sending: tells the worker of the request in this place (attention.h). A request
+  // that is about to be published has nothing to be told. REQUIRES: place < kMostPlaces.
+  void clear_attention(std::uint32_t place) noexcept {
+    if (read_attention(engine_.attention[place]) == Attention{}) return;  // the line stays shared
+    tell(place, {});
+  }
+  void tell_cancelled(std::uint32_t place) noexcept;
+  void tell_consumed(std::uint32_t place, std::uint64_t chunks) noexcept;
   // Wakes the worker: bumps the doorbell, FUTEX_WAKE. One system call.
   void ring_worker() noexcept;
   // One message over the control socket (never in shared memory), without waiting, and with it
@@ -138,6 +146,9 @@ class EngineChannel {
                                     const Segment& segment) noexcept;
   bool check_worker_header();
   [[nodiscard]] std::uint64_t checked(std::uint64_t claimed) noexcept;
+  void tell(std::uint32_t place, const Attention& attention) noexcept {
+    write_attention(engine_.attention[place], attention);
+  }
   std::string copy_body(const Record& record, std::vector<std::byte>& body);
   std::string copy_bulk(const RecordHeader& header, std::uint64_t claimed_bytes,
                         std::vector<std::byte>& body);

@@ -11,6 +11,7 @@
 //                                                        work
 //         receiver        whom the worker must ring
 //         recalled        (R) of recall.h                claimed         (T) of recall.h
+//         attention       of attention.h, one word for each place of a request
 //   4096  request ring, request_bytes              4096  response ring, response_bytes
 //                                                  then  bulk ring, bulk_bytes (0: there is none)
 //
@@ -24,16 +25,19 @@
 // prefetcher pairs them).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
+#include "ipc/attention.h"
+
 namespace dspool::ipc {
 
 inline constexpr std::uint32_t kMagic = 0x4c504453;  // "SDPL" in memory order
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 inline constexpr std::size_t kRingOffset = 4096;
 inline constexpr std::size_t kRecordAlignment = 16;
 // One value (a command's arguments, its result, all fields of a session) up to here travels in the
@@ -42,6 +46,8 @@ inline constexpr std::uint32_t kValueLimitBytes = 64 * 1024;
 inline constexpr std::uint32_t kInlineLimitBytes = 2 * kValueLimitBytes + 4 * 1024;
 inline constexpr std::size_t kValueAlignment = 8;  // of a value within its record
 inline constexpr std::size_t kLineBytes = 128;
+// At most so many requests does a worker have at once, each in a place of its own.
+inline constexpr std::uint32_t kMostPlaces = 320;
 
 // Precedes every record; a record begins on a multiple of kRecordAlignment.
 struct RecordHeader {
@@ -81,7 +87,7 @@ inline constexpr std::size_t kLongestRecordBytes = sizeof(RecordHeader) + kInlin
 inline constexpr std::size_t kMinRingBytes =
     std::bit_ceil(2 * kLongestRecordBytes - kRecordAlignment);
 
-// Of the request ring, for records without a body: pings, cancels, drain.
+// Of the request ring, for records without a body: pings, drain.
 inline constexpr std::uint32_t kControlRoomBytes = 8 * 1024;
 static_assert(kMinRingBytes >= 2 * kLongestRecordBytes - kRecordAlignment + kControlRoomBytes);
 
@@ -117,6 +123,7 @@ struct EngineHeader {
   Line<std::uint32_t> doorbell;
   Line<std::uint32_t> receiver;
   Line<std::uint64_t> recalled;  // requests, from the first on, that begin only if they have
+  std::array<AttentionWord, kMostPlaces> attention;
 };
 
 struct WorkerHeader {
@@ -143,6 +150,7 @@ static_assert(offsetof(EngineHeader, bulk_head) == 3 * kLineBytes);
 static_assert(offsetof(EngineHeader, doorbell) == 4 * kLineBytes);
 static_assert(offsetof(EngineHeader, receiver) == 5 * kLineBytes);
 static_assert(offsetof(EngineHeader, recalled) == 6 * kLineBytes);
+static_assert(offsetof(EngineHeader, attention) == 7 * kLineBytes);
 static_assert(offsetof(WorkerHeader, epoch) == 8);
 static_assert(offsetof(WorkerHeader, response_tail) == 1 * kLineBytes);
 static_assert(offsetof(WorkerHeader, request_head) == 2 * kLineBytes);

@@ -28,6 +28,8 @@ constexpr std::chrono::seconds kLongestSleep{1};
 // Naps while the response ring is full: the engine frees bytes without ringing.
 constexpr microseconds kShortestNap{20};
 constexpr microseconds kLongestNap{1000};
+// How long it waits to be told something before its caller looks at the clock.
+constexpr microseconds kLongestAttention{10'000};
 
 Result<std::size_t> size_of(int descriptor) {
   struct stat status {};
@@ -237,6 +239,19 @@ bool WorkerChannel::wait_for_room(const FullRing& full) const {
        nap = std::min(2 * nap, kLongestNap)) {
     if (engine_is_gone()) return false;
     std::this_thread::sleep_for(nap);
+  }
+  return true;
+}
+
+// ---- attention ----
+
+bool WorkerChannel::wait_for_attention(std::uint32_t place, const Attention& known) const {
+  microseconds slept{0};
+  for (microseconds nap = kShortestNap; attention(place) == known && slept < kLongestAttention;
+       nap = std::min(2 * nap, kLongestNap)) {
+    if (engine_is_gone()) return false;
+    std::this_thread::sleep_for(nap);
+    slept += nap;
   }
   return true;
 }

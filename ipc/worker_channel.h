@@ -84,6 +84,14 @@ class WorkerChannel {
   // number of threads may wait while another sends.
   [[nodiscard]] bool wait_for_room(const FullRing& full) const;
 
+  // ---- what the engine has to say of a request that runs (attention.h) ----
+  // Any thread. REQUIRES: `place` is the request's.
+  [[nodiscard]] Attention attention(std::uint32_t place) const noexcept {
+    return read_attention(engine_.attention[place % kMostPlaces]);
+  }
+  // Waits until it is no longer `known`, in naps that grow, for a while; false: the engine is gone.
+  [[nodiscard]] bool wait_for_attention(std::uint32_t place, const Attention& known) const;
+
   // ---- control ----
   // The next control message, waiting for it when `wait`; nothing: none there, or hang-up.
   [[nodiscard]] std::optional<ControlMessage> receive_control(bool wait) const {

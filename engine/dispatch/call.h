@@ -20,6 +20,7 @@
 #include "engine/session/session.h"
 #include "engine/session/timer_wheel.h"
 #include "engine/worker/request.h"
+#include "ipc/chunk_window.h"
 
 namespace dspool::dispatch {
 
@@ -82,11 +83,13 @@ struct Call : session::QueueEntry {
   const LanguageModel* model = nullptr;  // kSetModel: it was resolved; null: the pool's
   Move move;                             // kMove
   worker::PayloadRef long_args;          // set where the arguments are too long to travel inline
+  ipc::ChunkWindow* window = nullptr;    // where somebody listens to chunks; the dispatcher's
 
   // ---- the dispatcher's, from arrival to end ----
   std::uint64_t id = 0;
   TimePoint arrived;
   std::uint32_t attempts = 0;
+  Usage usage;                    // of all of these
   Timer timer{kCallTimer, this};  // the nearest of its deadline and what its wait is bounded by
   TimePoint waits_since;          // for a slot
   bool must_be_alone = false;     // on its worker: one that had begun it has died

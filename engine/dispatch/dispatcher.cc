@@ -1,8 +1,9 @@
 // Calls and their sessions: admission, queues, time. Where a session runs is decided in
 // dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, when a call is
 // tried again in dispatcher_retries.cc, who is alone on a worker in dispatcher_isolation.cc, what
-// is taken back in dispatcher_recall.cc, what needs no worker in dispatcher_turns.cc, which
-// language model a call has in dispatcher_models.cc, how sessions end in dispatcher_ends.cc.
+// is taken back in dispatcher_recall.cc, what comes ahead of answers in dispatcher_streams.cc, what
+// needs no worker in dispatcher_turns.cc, which language model a call has in dispatcher_models.cc,
+// how sessions end in dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
@@ -122,9 +123,11 @@ void Dispatcher::forget_if_unused(session::Session& session) noexcept {
 
 // ---- endings before an answer ----
 
-void Dispatcher::cancel(Call& call, TimePoint now) {
+void Dispatcher::cancel(Call& call, TimePoint now, std::string cause) {
   ports_.metrics.calls_cancelled.add(1);
-  give_up(call, errors::cancelled(call.request_id != 0), now);
+  Error error = errors::cancelled(call.request_id != 0);
+  error.cause = std::move(cause);
+  give_up(call, std::move(error), now);
 }
 
 void Dispatcher::call_timer_fired(Call& call, TimePoint now) {

@@ -110,8 +110,8 @@ class Dispatcher {
   // and nothing happened.
   bool touch(session::Session& session, TimePoint now);
   // Ends a call that has not ended. REQUIRES: it arrived and has not ended, nor has its turn to
-  // read come.
-  void cancel(Call& call, TimePoint now);
+  // read come. `cause`: why, in the words of whoever does it.
+  void cancel(Call& call, TimePoint now, std::string cause = {});
   // Ends a call whose turn has come (`CallListener::turn_came`) with what it read.
   void has_read(Call& call, Result<Value> fields, TimePoint now);
 
@@ -121,6 +121,13 @@ class Dispatcher {
   // worker must be killed.
   [[nodiscard]] bool answered(std::uint32_t worker, std::uint64_t request_id, Outcome& outcome,
                               TimePoint now);
+  // A chunk ahead of an answer; takes its value. false: as for `answered`.
+  [[nodiscard]] bool chunk_came(std::uint32_t worker, std::uint64_t request_id,
+                                worker::ChunkReport& chunk);
+  // The caller has consumed the first so many chunks of an attempt. false: that is over, or waited
+  // for no more, and its worker need not be told.
+  [[nodiscard]] bool chunks_consumed(std::uint32_t worker, std::uint64_t request_id,
+                                     std::uint64_t chunks);
   // No more work for this worker, whose death is to come; that nobody asked for, if it has hung up.
   void doom(std::uint32_t worker, TimePoint now);
   void hung_up(std::uint32_t worker, TimePoint now);
@@ -275,6 +282,7 @@ class Dispatcher {
 
   // -- circuit breakers (dispatcher_breakers.cc) --
   [[nodiscard]] std::optional<Error> ask_breakers(Call& call, TimePoint now);
+  [[nodiscard]] resilience::ProviderBreaker* provider_for(const Call& call) noexcept;
   [[nodiscard]] std::optional<Error> refuse_by(resilience::NamedBreaker& breaker, TimePoint now);
   void note_answer(Call& call, const Outcome& outcome, TimePoint now);
   void note_provider_failure(Call& call, const Error& error, TimePoint now);
@@ -363,6 +371,7 @@ class Dispatcher {
   void note_commit(session::Session& session, std::uint64_t call_id, std::uint64_t request_id,
                    TimePoint now);
   static void remember(session::Session& session, session::StoredAnswer answer);
+  void note_usage(const Attempt& attempt, const Outcome& outcome);
   [[nodiscard]] bool send_state(Attempt& attempt, TimePoint now);
   void settle(Attempt& attempt, Outcome& outcome, TimePoint now);
   void wait_again(Attempt& attempt, TimePoint now);

@@ -67,6 +67,8 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
   attempt.number = call.attempts + 1;
   attempt.moves = call.kind == CallKind::kMove;
   attempt.alone = slot.kept_for != nullptr;
+  attempt.streams = call.window != nullptr;
+  if (attempt.streams) *call.window = {};
   const Sent sent = send(attempt, call, !is_warm(session, worker));
   if (sent == Sent::kFull) {
     slot.close(attempt);
@@ -116,6 +118,8 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
                               .pins = &attempt.pins,
                               .deadline = call.deadline,
                               .lm_version = attempt.model,
+                              .place = place_of(attempt.request_id),
+                              .streams = attempt.streams,
                               .model_news = news.model != nullptr ? &news : nullptr});
   if (sent != Sent::kSent) return sent;
   attempt.order = ++workers_[attempt.worker]->sent;
@@ -169,6 +173,7 @@ bool Dispatcher::answered(std::uint32_t worker, std::uint64_t request_id, Outcom
     settle(*attempt, outcome, now);
   } else {
     if (++slot.served == limits_.max_requests) ports_.listener.fleet_due();
+    note_usage(*attempt, outcome);
     slot.busy += std::chrono::nanoseconds(outcome.service_ns);
     if (outcome.status != OutcomeStatus::kCancelled && outcome.status != OutcomeStatus::kRecalled) {
       learn_service_time(outcome.service_ns);
@@ -207,6 +212,12 @@ bool Dispatcher::is_possible(const Attempt& attempt, const Outcome& outcome,
   if (attempt.number != outcome.attempt) return false;
   if (attempt.moves && !outcome.delta.empty()) return false;
   if (attempt.recalled) return outcome.status == OutcomeStatus::kRecalled;
+  const bool began =
+      attempt.streams && attempt.call != nullptr && attempt.call->window->sent() != 0;
+  if (began &&
+      (outcome.status == OutcomeStatus::kRecalled || outcome.status == OutcomeStatus::kNeedState)) {
+    return false;
+  }
   if (outcome.status == OutcomeStatus::kRecalled) {
     return attempt.order <= workers_[attempt.worker]->recalled_to;
   }
@@ -249,6 +260,7 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
   if (outcome.status == OutcomeStatus::kRecalled) return take_back(attempt, now);
   if (outcome.status == OutcomeStatus::kCancelled) {
     journal_.note(EventKind::kAttemptEnded, now, attempt, "cancelled");
+    if (outcome.not_kept && is_warm(session, attempt.worker)) set_warm(session, {});
     if (Call* call = attempt.call) {  // its deadline has passed, and its timer comes too late
       session.queue.pop_front();
       const auto timeout = std::chrono::ceil<milliseconds>(call->deadline - call->arrived);
@@ -330,12 +342,21 @@ void Dispatcher::answer(session::Session& session, Call& call, std::vector<std::
                        .stored = now});
   }
   end(call,
-      Answer{.value = result.empty() ? Value() : Value::from_verified(std::move(result)),
-             .version = session.record.version(),
-             .attempts = call.attempts,
-             .worker =
-                 call.attempts != 0 ? std::string_view(names_[call.worker]) : std::string_view()},
+      Answer{
+          .value = result.empty() ? Value() : Value::from_verified(std::move(result)),
+          .version = session.record.version(),
+          .attempts = call.attempts,
+          .worker = call.attempts != 0 ? std::string_view(names_[call.worker]) : std::string_view(),
+          .usage = call.usage},
       now);
+}
+
+// What a model has charged for, whatever came of it.
+void Dispatcher::note_usage(const Attempt& attempt, const Outcome& outcome) {
+  if (outcome.usage.input_tokens == 0 && outcome.usage.output_tokens == 0) return;
+  ports_.metrics.input_tokens.add(outcome.usage.input_tokens);
+  ports_.metrics.output_tokens.add(outcome.usage.output_tokens);
+  if (attempt.call != nullptr) attempt.call->usage += outcome.usage;
 }
 
 void Dispatcher::remember(session::Session& session, session::StoredAnswer answer) {

@@ -9,7 +9,6 @@
 
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
-#include "engine/dispatch/language_model.h"
 
 namespace dspool::dispatch {
 
@@ -47,12 +46,10 @@ void Dispatcher::set_model(session::Session& session, Call& call, TimePoint now)
 // were let in, and are not refused any more.
 void Dispatcher::use_model(session::Session& session, std::uint32_t number, TimePoint now) {
   models_.release(std::exchange(session.model, number));
-  const LanguageModels::Known* const known = model_of(session);
-  const std::string_view asked = known != nullptr ? provider_of(known->model) : std::string_view();
   for (session::QueueEntry& entry : session.queue) {
     Call& call = static_cast<Call&>(entry);
     if (call.kind != CallKind::kExecute) continue;
-    resilience::ProviderBreaker* const provider = breakers_.find_for(call.command, asked);
+    resilience::ProviderBreaker* const provider = provider_for(call);
     if (provider == call.provider) continue;
     if (call.provider_permit.generation != 0) {
       call.provider->breaker.record(call.provider_permit, resilience::CallOutcome::kUnknown, now);

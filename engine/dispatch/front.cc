@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "dspool/session_id.h"
+#include "engine/dispatch/caller_inbox.h"
 #include "engine/dispatch/errors.h"
 #include "engine/dispatch/field_update.h"
 #include "engine/dispatch/language_model.h"
@@ -55,6 +56,7 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
     return tl::unexpected(std::move(valid.error()));
   }
   if (sets_language_model(command)) return set_lm_by_command(id, args, options);
+  if (options.on_chunk) return execute_streaming(id, command, args, options);
   BlockingCall call;
   call.args = &args;
   prepare(call, command, options);
@@ -65,8 +67,24 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
   return run(call, id);
 }
 
+// A submitted call whose chunks, and whose completion, run on the thread that waits for it.
+Result<Answer> Front::execute_streaming(std::string_view id, std::string_view command,
+                                        const Value& args, const CallOptions& options) {
+  if (auto valid = check_may_block(); !valid) return tl::unexpected(std::move(valid.error()));
+  CallerInbox inbox;
+  submit(
+      id, command, args, [&inbox](Result<Answer> result) { inbox.finish(std::move(result)); },
+      options, [&inbox](std::function<void()> task) { inbox.post(std::move(task)); });
+  return inbox.wait();
+}
+
 CallId Front::submit(std::string_view id, std::string_view command, Value args, Completion done,
                      const CallOptions& options) {
+  return submit(id, command, std::move(args), std::move(done), options, {});
+}
+
+CallId Front::submit(std::string_view id, std::string_view command, Value args, Completion done,
+                     const CallOptions& options, const Gate::Executor& chunks_run_on) {
   const auto end = [&](Result<Answer> result) {
     gate_.complete(std::move(done), std::move(result));
     return CallId{0};
@@ -88,6 +106,10 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
   if (!call->idempotency_key.empty()) call->asked = fingerprint_of(*call);
   if (auto placed = place_arguments(*call); !placed) {
     return end(tl::unexpected(std::move(placed.error())));
+  }
+  if (options.on_chunk) {
+    call->stream = gate_.open_stream(options.on_chunk, chunks_run_on);
+    call->window = &call->stream->window();
   }
   return submit(id, std::move(call), std::move(done));
 }

@@ -59,6 +59,10 @@ class Front {
                                std::optional<std::uint64_t> if_version, const CallOptions& options);
 
  private:
+  Result<Answer> execute_streaming(std::string_view id, std::string_view command, const Value& args,
+                                   const CallOptions& options);
+  CallId submit(std::string_view id, std::string_view command, Value args, Completion done,
+                const CallOptions& options, const Gate::Executor& chunks_run_on);
   [[nodiscard]] Result<void> check(std::string_view command, const Value& args,
                                    const CallOptions& options) const;
   [[nodiscard]] static Result<void> check_id(std::string_view id);

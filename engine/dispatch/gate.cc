@@ -1,5 +1,6 @@
 #include "engine/dispatch/gate.h"
 
+#include <cassert>
 #include <utility>
 
 #include "engine/worker/model_message.h"
@@ -27,7 +28,9 @@ Gate::Gate(const Limits& limits, const Parts& parts, std::span<const std::string
                    .tombstones = parts.tombstones,
                    .metrics = parts.metrics,
                    .history = parts.history},
-                  worker_names, seed, now()) {}
+                  worker_names, seed, now()) {
+  assert(limits.max_in_flight + limits.pipeline <= ipc::kMostPlaces);  // each has its word
+}
 
 // ---- callers ----
 
@@ -73,14 +76,14 @@ bool Gate::arrive(SubmittedCall& call, std::uint64_t& public_id) {
   return admitted;
 }
 
-bool Gate::cancel(std::uint64_t public_id) {
+bool Gate::cancel(std::uint64_t public_id, std::string cause) {
   bool cancelled = false;
   step([&](Dispatcher& dispatcher, TimePoint now) {
     const std::uint64_t index = public_id & kPublicIndexMask;
     if (index >= submitted_.size() || submitted_[index] == nullptr) return;
     SubmittedCall& call = *submitted_[index];
     if (call.public_id != public_id) return;
-    dispatcher.cancel(call, now);
+    dispatcher.cancel(call, now, std::move(cause));
     cancelled = true;
   });
   return cancelled;
@@ -151,9 +154,7 @@ void Gate::tell_model(worker::Link& link, const worker::ModelNews& news) {
 bool Gate::crowded() const noexcept { return crowd_ != 0 && 2 * (crowd_ + 1) > cores_; }
 
 void Gate::cancel(std::uint32_t worker, std::uint64_t request_id) {
-  const auto& link = links_[worker];
-  link->send_signal(wire::MessageType::cancel, request_id);
-  ring_later(link);
+  links_[worker]->channel().tell_cancelled(place_of(request_id));
 }
 
 std::uint64_t Gate::begun(std::uint32_t worker) {
@@ -174,6 +175,8 @@ void Gate::ended(Call& call) {
         static_cast<std::uint32_t>(static_cast<SubmittedCall&>(owned).public_id & kPublicIndexMask);
     submitted_[index] = nullptr;
     free_submitted_.push_back(index);
+    const auto& stream = static_cast<SubmittedCall&>(owned).stream;
+    if (stream && !stream->end(call.result->has_value())) return;  // its turn goes on to the end
   } else if (owned.owner == OwnedCall::Owner::kBlocked &&
              std::exchange(static_cast<BlockingCall&>(owned).is_in_crowd, false)) {
     --crowd_;
@@ -248,6 +251,7 @@ void Gate::tell(OwnedCall& call) {
     return move.sink->has_ended(move);
   }
   auto* submitted = &static_cast<SubmittedCall&>(call);
+  if (submitted->stream) return post_turn(*submitted);
   if (ipc::has_bug_at_times("deliver_twice", 20)) submitted->completion(*submitted->result);
   if (executor_) {
     executor_([submitted] {
@@ -256,10 +260,14 @@ void Gate::tell(OwnedCall& call) {
     });
     return;
   }
+  complete_on_reactor(*submitted);
+}
+
+void Gate::complete_on_reactor(SubmittedCall& call) {
   const bool on_reactor = parts_.reactor.is_owner();
   {
     const std::lock_guard lock(completions_mutex_);
-    completions_.push_back(submitted);
+    completions_.push_back(&call);
   }
   if (!on_reactor) parts_.reactor.wake();
 }
@@ -270,6 +278,10 @@ bool Gate::run_completions() {
     running_completions_.swap(completions_);
   }
   for (SubmittedCall* call : running_completions_) {
+    if (call->stream) {
+      take_turn(*call);
+      continue;
+    }
     call->completion(std::move(*call->result));
     delete call;
   }

@@ -3,7 +3,8 @@
 // lock, so a step is short, and a batch of events costs one.
 //
 // Lock order: within the gate's mutex those of SessionTable, EventHistory, tombstones, links'
-// outboxes and the supervisor's queue are taken, and nobody who has one of these takes the gate's.
+// outboxes, the supervisor's queue and those of streams are taken, and nobody who has one of these
+// takes the gate's.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,9 @@
 #include <vector>
 
 #include "engine/dispatch/arena.h"
+#include "engine/dispatch/chunk_stream.h"
 #include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/stream_port.h"
 #include "engine/dispatch/transport.h"
 #include "engine/dispatch/waker.h"
 #include "engine/worker/link.h"
@@ -57,6 +60,7 @@ struct SubmittedCall : OwnedCall {
   Value owned_args;
   Completion completion;
   std::uint64_t public_id = 0;
+  std::unique_ptr<ChunkStream> stream;  // null: nobody listens to chunks
 };
 
 class MoveSink;
@@ -100,7 +104,7 @@ class Gate final : private Transport, private CallListener {
   // Without an executor, completions run on the reactor.
   Gate(const Limits& limits, const Parts& parts, std::span<const std::string> worker_names,
        std::uint64_t seed, Executor executor);
-  ~Gate() override = default;
+  ~Gate() override { port_->close(); }
 
   // Steps the dispatcher: `step(dispatcher, now)` under the lock, then everything it caused.
   template <typename Step>
@@ -134,7 +138,8 @@ class Gate final : private Transport, private CallListener {
   Admission arrive(BlockingCall& call);
   // false: the session was ended. Gives the call its public id, and owns it otherwise.
   bool arrive(SubmittedCall& call, std::uint64_t& public_id);
-  bool cancel(std::uint64_t public_id);
+  // `cause`: as Dispatcher::cancel has it.
+  bool cancel(std::uint64_t public_id, std::string cause = {});
   // Ends a call whose turn to read fields has come.
   void finish_reading(BlockingCall& call, Result<Value> fields);
   // Waits until no call has that turn. To be called once no more calls are admitted.
@@ -146,6 +151,15 @@ class Gate final : private Transport, private CallListener {
   void leave_crowd(BlockingCall& call);
   // Tells `done` of a call's end that came without the dispatcher.
   void complete(Completion done, Result<Answer> result);
+
+  // ---- streams (gate_streams.cc) ----
+  // For SubmittedCall::stream. `executor` empty: where completions run.
+  [[nodiscard]] std::unique_ptr<ChunkStream> open_stream(ChunkHandler handler,
+                                                         const Executor& executor);
+  // The caller has consumed the first so many chunks of this attempt.
+  void consumed(std::uint32_t worker, std::uint64_t request_id, std::uint64_t chunks);
+  // The reactor is to run the call's completion, or to take its turn where it streams.
+  void complete_on_reactor(SubmittedCall& call);
 
   // Ends the sessions that are left, some at a time. REQUIRES: as Dispatcher::end_sessions.
   void end_sessions();
@@ -212,6 +226,7 @@ class Gate final : private Transport, private CallListener {
   void kill(std::uint32_t worker, std::string_view why) override;
   void ended(Call& call) override;
   void turn_came(Call& call) override;
+  void chunk_came(Call& call, Chunk chunk) override;
   void hand_off_due() override;
   void room_due() override;
   void fleet_due() override { effects_->wake_steward = true; }
@@ -224,6 +239,8 @@ class Gate final : private Transport, private CallListener {
   void watch_timers(Effects& effects);
   void carry_out(Effects& effects);
   void tell(OwnedCall& call);
+  static void post_turn(SubmittedCall& call);
+  static void take_turn(SubmittedCall& call);
   void hand_off();
   void make_room();
   void sweep_on();
@@ -231,6 +248,7 @@ class Gate final : private Transport, private CallListener {
 
   const Parts parts_;
   Executor executor_;
+  const std::shared_ptr<StreamPort> port_ = std::make_shared<StreamPort>(*this);
 
   mutable std::mutex mutex_;                          // guards what follows
   std::vector<std::shared_ptr<worker::Link>> links_;  // one a slot, null: none

@@ -27,6 +27,11 @@ void Gate::deliver(worker::Link& link, std::span<worker::Letter> letters) {
           link.set_violation("an answer to an attempt that is not in flight");
           break;
         }
+        if (letter.type == wire::MessageType::chunk &&
+            !dispatcher.chunk_came(slot, letter.request_id, letter.chunk)) {
+          link.set_violation("a chunk that nobody has asked for, or not now");
+          break;
+        }
         if (letter.type == wire::MessageType::pong && link.take_readiness()) {
           is_ready = true;
           dispatcher.worker_ready(slot, link.epoch(), now);

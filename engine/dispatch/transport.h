@@ -23,7 +23,7 @@ class Transport {
   virtual ~Transport() = default;
 
   virtual Sent send(std::uint32_t worker, const Request& request) = 0;
-  // Asks the worker to give an attempt up. Never fails: what cannot be told is not told.
+  // Tells the worker that nobody waits for an attempt any more.
   virtual void cancel(std::uint32_t worker, std::uint64_t request_id) = 0;
   // Of the requests that this worker was sent in its epoch, in their order: how many it has begun;
   // or all, where that cannot be told.
@@ -48,6 +48,9 @@ class CallListener {
   // reads, outside of any step, and tells by `Dispatcher::has_read`; until then the call ends in no
   // other way, and nothing changes the session's record.
   virtual void turn_came(Call& call) = 0;
+  // A chunk of the call's attempt has come, which is taken off its window once `chunks_consumed` is
+  // told of it.
+  virtual void chunk_came(Call&, Chunk) {}
   // A free slot and a waiting session may have met: `Dispatcher::hand_off` is due.
   virtual void hand_off_due() = 0;
   // Little room is left in the state segment: `Dispatcher::make_room` is due.

@@ -5,16 +5,9 @@
 #include <functional>
 
 namespace dspool::dispatch {
-namespace {
-
-constexpr unsigned kIndexBits = 10;
-constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kIndexBits) - 1;
-
-}  // namespace
-
 WorkerSlot::WorkerSlot(std::uint32_t index, std::uint32_t capacity)
     : index_(index), capacity_(capacity), attempts_(std::make_unique<Attempt[]>(capacity)) {
-  assert(capacity <= kIndexMask);
+  assert(capacity < std::uint32_t{1} << kPlaceBits);
   free_.reserve(capacity);
   for (std::uint32_t i = 0; i < capacity; ++i) {
     attempts_[i].worker = index;
@@ -28,24 +21,25 @@ Attempt& WorkerSlot::open(std::uint64_t sequence) {
   free_.pop_back();
   ++in_flight_;
   Attempt& attempt = attempts_[index];
-  attempt.request_id = sequence << kIndexBits | index;
+  attempt.request_id = sequence << kPlaceBits | index;
   attempt.epoch = epoch;
   attempt.hydrated = false;
   attempt.had_begun = false;
   attempt.recalled = false;
   attempt.alone = false;
   attempt.moves = false;
+  attempt.streams = false;
   return attempt;
 }
 
 Attempt* WorkerSlot::find(std::uint64_t request_id) noexcept {
-  const std::uint64_t index = request_id & kIndexMask;
+  const std::uint32_t index = place_of(request_id);
   if (request_id == 0 || index >= capacity_) return nullptr;
   return attempts_[index].request_id == request_id ? &attempts_[index] : nullptr;
 }
 
 void WorkerSlot::close(Attempt& attempt) noexcept {
-  free_.push_back(static_cast<std::uint32_t>(attempt.request_id & kIndexMask));
+  free_.push_back(place_of(attempt.request_id));
   --in_flight_;
   if (attempt.recalled) --recalled_;
   attempt.request_id = 0;

@@ -21,6 +21,12 @@
 
 namespace dspool::dispatch {
 
+// A request's id ends with its place: the attempt's index at its worker.
+inline constexpr unsigned kPlaceBits = 10;
+constexpr std::uint32_t place_of(std::uint64_t request_id) noexcept {
+  return static_cast<std::uint32_t>(request_id & ((std::uint64_t{1} << kPlaceBits) - 1));
+}
+
 // One try to execute a call. It holds its session and its slot until the worker answers or dies,
 // also when its call has ended before.
 struct Attempt {
@@ -37,6 +43,7 @@ struct Attempt {
   bool alone = false;       // nothing else was there while it was
   std::uint64_t model = 0;  // the id of its language model; 0: none
   bool moves = false;       // it brings the session to the worker, and executes nothing
+  bool streams = false;     // it may send chunks
   std::uint64_t order = 0;  // the how manyeth request that its worker was sent, as sent last
   worker::Pins pins;
   Timer grace{kAttemptTimer, this};  // armed once the call has ended without it

@@ -20,8 +20,7 @@ bool ProviderBreaker::is_asked_by(std::string_view command) const noexcept {
 
 Breakers::Breakers(const CircuitBreakerConfig& config) : config_(config), pool_(kPool, config) {}
 
-ProviderBreaker* Breakers::search_for(std::string_view command,
-                                      std::string_view provider) noexcept {
+ProviderBreaker* Breakers::find_for(std::string_view command, std::string_view provider) noexcept {
   for (const auto& each : providers_) {
     const bool is_its = provider.empty() || each->name == provider;
     if (is_its && each->is_asked_by(command)) return each.get();

@@ -51,6 +51,10 @@ struct Metrics {
   Counter steals;
   std::array<Counter, kRefusalNames.size()> refused;  // see refused_for()
   Counter late_answers;
+  Counter chunks;
+  Counter late_chunks;
+  Counter input_tokens;
+  Counter output_tokens;
   Counter recalls;
   Counter violations;
   Counter calls_cancelled;
@@ -122,6 +126,12 @@ void Metrics::visit(Visitor&& visitor) const {
          refused[i]);
   }
   show({"dspool_late_answers_total", "Answers to calls that had ended"}, late_answers);
+  show({"dspool_chunks_total", "Chunks taken for callers who listen"}, chunks);
+  show({"dspool_late_chunks_total", "Chunks for calls that had ended"}, late_chunks);
+  show({"dspool_tokens_total", "Tokens that language models charged for", "direction", "input"},
+       input_tokens);
+  show({"dspool_tokens_total", "Tokens that language models charged for", "direction", "output"},
+       output_tokens);
   show({"dspool_recalls_total", "Attempts taken back before they began"}, recalls);
   show({"dspool_violations_total", "Channels dropped for what a worker wrote"}, violations);
   show({"dspool_calls_cancelled_total", "Calls that their caller ended"}, calls_cancelled);

@@ -19,6 +19,11 @@ std::int64_t plausible_ns(std::uint64_t told) {
   return static_cast<std::int64_t>(std::min(told, kHourNs));
 }
 
+// A count of tokens that a worker told: sums of many such do not overflow.
+std::uint64_t plausible_tokens(std::uint64_t told) {
+  return std::min<std::uint64_t>(told, 1'000'000'000'000);
+}
+
 flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> add_value(
     flatbuffers::FlatBufferBuilder& builder, std::span<const std::uint8_t> value) {
   builder.ForceVectorAlignment(value.size(), sizeof(std::uint8_t), ipc::kValueAlignment);
@@ -171,6 +176,8 @@ std::span<const std::byte> RequestEncoder::encode(const Request& request) {
   if (long_state != nullptr) builder.add_state_at(&state_at);
   builder.add_attempt(request.attempt);
   builder.add_lm_version(request.lm_version);
+  builder.add_place(request.place);
+  builder.add_streams(request.streams);
   builder_.Finish(builder.Finish());
   return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
 }
@@ -229,6 +236,8 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
   outcome.service_ns = plausible_ns(response->service_ns());
   outcome.hydration_ns = plausible_ns(response->hydration_ns());
   outcome.not_kept = response->not_kept();
+  outcome.usage = {.input_tokens = plausible_tokens(response->input_tokens()),
+                   .output_tokens = plausible_tokens(response->output_tokens())};
   outcome.result.clear();
   outcome.delta.clear();
   switch (response->status()) {
@@ -264,6 +273,25 @@ Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t ep
   outcome.result.assign(result.begin(), result.end());
   if (response->delta() == nullptr) return {};
   return decode_delta(*response->delta(), body.size(), expansion_left_bytes, outcome.delta);
+}
+
+Verified<void> decode_chunk(std::span<const std::byte> body, std::uint64_t epoch,
+                            ChunkReport& chunk) {
+  const auto* wire = verified_root<wire::Chunk>(body);
+  if (wire == nullptr) return tl::unexpected(Violation("a chunk that does not verify"));
+  if (wire->epoch() != epoch) {
+    return tl::unexpected(fmt::format("a chunk of epoch {}, not {}", wire->epoch(), epoch));
+  }
+  const auto value = bytes(wire->value());
+  std::size_t expansion_left_bytes = expansion_limit_bytes(body.size());
+  if (!verify_value(value, expansion_left_bytes)) {
+    return tl::unexpected(Violation("a chunk whose value does not verify"));
+  }
+  chunk.attempt = wire->attempt();
+  chunk.index = wire->index();
+  chunk.value.assign(value.begin(), value.end());
+  chunk.record_bytes = body.size();
+  return {};
 }
 
 Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch) {

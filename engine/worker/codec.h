@@ -66,6 +66,9 @@ struct ReadyReport {
 // `outcome` is overwritten, its buffers are reused; its delta looks into `body`.
 Verified<void> decode_response(std::span<const std::byte> body, std::uint64_t epoch,
                                Outcome& outcome);
+// The same, of `chunk`.
+Verified<void> decode_chunk(std::span<const std::byte> body, std::uint64_t epoch,
+                            ChunkReport& chunk);
 Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_t epoch);
 Verified<Error> error_from(const wire::ErrorReport& report);  // which is verified
 Verified<Error> decode_failure(std::span<const std::byte> body, std::uint64_t epoch);

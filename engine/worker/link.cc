@@ -81,7 +81,10 @@ Sent Link::send_body(wire::MessageType type, std::uint64_t request_id,
   if (request != nullptr && !hand_over_all(*request)) return Sent::kFull;
   if (!body.empty()) std::memcpy(place->data(), body.data(), body.size());
   channel_->commit(static_cast<std::uint16_t>(type), request_id, crowded);
-  if (request != nullptr) channel_->count_request();
+  if (request != nullptr) {
+    channel_->clear_attention(request->place);
+    channel_->count_request();
+  }
   if (channel_->publish()) ring_due_ = true;
   return Sent::kSent;
 }
@@ -141,6 +144,7 @@ std::span<Letter> Link::receive() {
     Letter& letter = letters_[count];
     forget_long(letter.body);
     forget_long(letter.outcome.result);
+    forget_long(letter.chunk.value);
     ipc::RecordHeader header{};
     const auto received = channel_->receive(header, letter.body);
     if (received == ipc::EngineChannel::Received::kNothing) break;
@@ -168,6 +172,8 @@ Verified<void> Link::read(Letter& letter) {
       if (decoded) session::prepare(letter.outcome.delta, states_, slot_ + 1);
       return decoded;
     }
+    case wire::MessageType::chunk:
+      return decode_chunk(letter.body, epoch_, letter.chunk);
     case wire::MessageType::ready: {
       auto ready = decode_ready(letter.body, epoch_);
       if (!ready) return tl::unexpected(std::move(ready.error()));

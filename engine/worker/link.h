@@ -31,6 +31,7 @@ struct Letter {
   wire::MessageType type{};
   std::uint64_t request_id = 0;
   Outcome outcome;    // response
+  ChunkReport chunk;  // chunk
   ReadyReport ready;  // ready
   Error failure;      // failure
   std::vector<std::byte> body;

@@ -47,7 +47,9 @@ struct Request {
   bool hydrate = false;                    // send the fields too
   Pins* pins = nullptr;  // `args` is set where they are too long; takes `state`; set with `hydrate`
   session::TimePoint deadline{};
-  std::uint64_t lm_version = 0;           // the id of its language model; 0: none is set
+  std::uint64_t lm_version = 0;  // the id of its language model; 0: none is set
+  std::uint32_t place = 0;       // where the worker is told of it while it runs (ipc/attention.h)
+  bool streams = false;          // its caller listens to chunks
   const ModelNews* model_news = nullptr;  // null: there is none
 };
 
@@ -70,6 +72,15 @@ struct Outcome {
   std::int64_t service_ns = 0;
   std::int64_t hydration_ns = 0;  // of that, what the session's fields took that came with it
   bool not_kept = false;          // the worker does not have the session's fields any more
+  Usage usage{};                  // of this attempt
+};
+
+// The same of a chunk.
+struct ChunkReport {
+  std::uint32_t attempt = 0;
+  std::uint64_t index = 0;
+  std::vector<std::uint8_t> value;  // one verified FlexBuffer
+  std::size_t record_bytes = 0;     // of the record's body, which count in the window
 };
 
 }  // namespace dspool::worker

@@ -55,8 +55,9 @@ void CommandRunner::prepare(const ipc::Record& record) {
     fields = read_state(request);
   }
   // Its caller was told that it has ended, so it must not begin.
-  expired_ = request.deadline_ns() != 0 && request.deadline_ns() <= now_ns();
-  if (recalled_ || expired_) return;
+  ended_ = worker_.channel.attention(request.place()).cancelled ||
+           (request.deadline_ns() != 0 && request.deadline_ns() <= now_ns());
+  if (recalled_ || ended_) return;
 
   const std::string_view name = request.command()->string_view();
   adopts_ = name.empty() && request.session()->size() != 0;
@@ -75,6 +76,11 @@ void CommandRunner::prepare(const ipc::Record& record) {
   if (!take_session(request, std::move(fields))) return;
   if (hydration_start_ns_ != 0) ticket_.hydration_ns = now_ns() - hydration_start_ns_;
   session_state(session()).deadline_ns = request.deadline_ns();
+  terms_ = {.request_id = ticket_.request_id,
+            .attempt = ticket_.attempt,
+            .place = request.place(),
+            .streams = request.streams(),
+            .deadline_ns = request.deadline_ns()};
   decode_arguments(request, long_args, *command);
 }
 
@@ -154,7 +160,7 @@ void CommandRunner::refuse_arguments() {
 
 bool CommandRunner::run() {
   if (recalled_) return writer_.recalled(ticket_) != ResponseWriter::Sent::kEngineGone;
-  if (expired_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
+  if (ended_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (adopts_) return refusal_ ? fail(*refusal_, 0) : adopt();
   const HeldModel* const model = worker_.language_models.require(lm_version_);
@@ -163,6 +169,7 @@ bool CommandRunner::run() {
   if (refusal_) return fail(*refusal_, 0);
 
   SessionState& state = session_state(session());
+  begin_call(state, *model);
   state.open = true;
   state.reading_ns = 0;
   const std::uint64_t start_ns = now_ns();
@@ -170,9 +177,37 @@ bool CommandRunner::run() {
       pybind11::reinterpret_steal<pybind11::object>(arguments_.call(*command_, session()));
   const std::uint64_t service_ns = now_ns() - start_ns;
   state.open = false;
+  // Whoever raises it for reasons of its own has failed.
+  const bool gave_up = !result && PyErr_ExceptionMatches(worker_.cancelled_error.ptr()) != 0 &&
+                       live_call(call_).is_cancelled();
+  end_call(state);
   if (hydration_start_ns_ != 0) ticket_.hydration_ns += state.reading_ns;
+  if (gave_up) return give_up(service_ns);
   return result ? answer(result, service_ns) : fail(describe_exception(), service_ns);
 }
+
+// ---- the call at hand ----
+
+pybind11::object CommandRunner::make_call() const {
+  return python::make_call(worker_.channel, worker_.max_payload_bytes, worker_.cancelled_error);
+}
+
+void CommandRunner::begin_call(SessionState& state, const HeldModel& model) {
+  live_call(call_).begin(terms_);
+  live_call(call_).set_language_model(model.model);
+  Py_XSETREF(state.call, Py_NewRef(call_.ptr()));
+}
+
+// Whoever has kept it keeps one that has ended.
+void CommandRunner::end_call(SessionState& state) {
+  live_call(call_).end();
+  ticket_.usage = live_call(call_).usage();
+  live_call(call_).set_language_model(pybind11::none());  // which may be forgotten now
+  Py_XSETREF(state.call, Py_NewRef(Py_None));
+  if (call_.ref_count() > 1) call_ = make_call();
+}
+
+// ---- answer ----
 
 // Keeps the session that came along, for a call that may follow.
 bool CommandRunner::adopt() {
@@ -216,6 +251,17 @@ bool CommandRunner::fail(const ErrorReport& report, std::uint64_t service_ns) {
   views_.end();
   ticket_.is_not_kept = lease_ && !can_keep_session(0);
   const ResponseWriter::Sent sent = writer_.error(ticket_, report, service_ns);
+  restore_session();
+  arguments_.clear();
+  return sent != ResponseWriter::Sent::kEngineGone;
+}
+
+// The command has noticed that nobody waits for it any more.
+bool CommandRunner::give_up(std::uint64_t service_ns) {
+  PyErr_Clear();  // and with it the frames that hold what is the session's
+  views_.end();
+  ticket_.is_not_kept = lease_ && !can_keep_session(0);
+  const ResponseWriter::Sent sent = writer_.cancelled(ticket_, service_ns);
   restore_session();
   arguments_.clear();
   return sent != ResponseWriter::Sent::kEngineGone;

@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "ipc/worker_channel.h"
+#include "python_worker/native/call_type.h"
 #include "python_worker/native/command_table.h"
 #include "python_worker/native/error_report.h"
 #include "python_worker/native/language_models.h"
@@ -36,8 +37,9 @@ namespace dspool::python {
 // What the runners of one worker share.
 struct Worker {
   ipc::WorkerChannel& channel;
-  pybind11::object host;          // dspool_worker.host.AdapterHost
-  pybind11::object session_type;  // dspool_worker.Session, derived from SessionState
+  pybind11::object host;             // dspool_worker.host.AdapterHost
+  pybind11::object session_type;     // dspool_worker.Session, derived from SessionState
+  pybind11::object cancelled_error;  // dspool_worker.CancelledError
   CommandTable commands;
   SessionCache sessions;
   std::uint64_t max_payload_bytes;
@@ -50,7 +52,7 @@ struct Worker {
 class CommandRunner {
  public:
   explicit CommandRunner(Worker& worker)
-      : worker_(worker), writer_(worker.channel, worker.max_payload_bytes) {}
+      : worker_(worker), writer_(worker.channel, worker.max_payload_bytes), call_(make_call()) {}
 
   // Claims the request and takes from its record all that `run` needs.
   void prepare(const ipc::Record& record);
@@ -67,9 +69,13 @@ class CommandRunner {
   pybind11::object make_session(std::string_view id) const;
   void refuse_arguments();
 
+  pybind11::object make_call() const;
+  void begin_call(SessionState& state, const HeldModel& model);
+  void end_call(SessionState& state);
   bool adopt();
   bool answer(pybind11::object result, std::uint64_t service_ns);
   bool fail(const ErrorReport& report, std::uint64_t service_ns);
+  bool give_up(std::uint64_t service_ns);
   ErrorReport describe_exception() const;
 
   [[nodiscard]] const pybind11::object& session() const noexcept;
@@ -87,16 +93,18 @@ class CommandRunner {
   Arguments arguments_;
   Views views_;
   pybind11::object anonymous_;  // the session of anonymous calls, emptied after each
+  pybind11::object call_;       // what the command at hand runs for
 
   // Of the request at hand.
   Ticket ticket_;
+  CallTerms terms_;
   SessionVersion version_;
   std::uint64_t lm_version_ = 0;
   std::uint64_t hydration_start_ns_ = 0;  // 0: it came without fields
   const Command* command_ = nullptr;
   SessionCache::Lease lease_;  // none in an anonymous call
   bool recalled_ = false;
-  bool expired_ = false;
+  bool ended_ = false;   // its call has
   bool adopts_ = false;  // its session is brought here, and nothing is run
   bool need_state_ = false;
   std::optional<ErrorReport> refusal_;  // answered instead of running the command

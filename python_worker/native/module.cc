@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ipc/fork_socket.h"
+#include "python_worker/native/call_type.h"
 #include "python_worker/native/error_report.h"
 #include "python_worker/native/fork_messages.h"
 #include "python_worker/native/gil.h"
@@ -127,6 +128,7 @@ PYBIND11_MODULE(_native, module) {
              "The value of a FlexBuffer that the engine has verified.");
   add_fork_messages(module);
   add_session_state_type(module);
+  add_call_type(module);
   const py::object session_type = module.attr("SessionState");
   module.def(
       "commit",

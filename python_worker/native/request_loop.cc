@@ -10,12 +10,14 @@ namespace dspool::python {
 RequestLoop::RequestLoop(ipc::WorkerChannel& channel, pybind11::object host,
                          pybind11::object session_type, const pybind11::dict& commands,
                          const Hello& hello)
-    : worker_{.channel = channel,
-              .host = std::move(host),
-              .session_type = std::move(session_type),
-              .commands = CommandTable(commands),
-              .sessions = SessionCache(hello.session_cache, hello.session_cache_bytes),
-              .max_payload_bytes = hello.max_payload_bytes} {}
+    : worker_{
+          .channel = channel,
+          .host = std::move(host),
+          .session_type = std::move(session_type),
+          .cancelled_error = pybind11::module_::import("dspool_worker.call").attr("CancelledError"),
+          .commands = CommandTable(commands),
+          .sessions = SessionCache(hello.session_cache, hello.session_cache_bytes),
+          .max_payload_bytes = hello.max_payload_bytes} {}
 
 bool RequestLoop::serve() {
   CommandRunner runner(worker_);
@@ -51,9 +53,7 @@ bool RequestLoop::handle(const ipc::Record& record, CommandRunner& runner,
   receiving.unlock();
   if (type == wire::MessageType::request) return runner.run();
   if (type == wire::MessageType::ping) return runner.pong(request_id);
-  // drain: next_record ends. cancel: the ring is read in order, so what it names has begun, and
-  // what has begun is not interrupted; or it was skipped.
-  return true;
+  return true;  // drain: next_record ends
 }
 
 }  // namespace dspool::python

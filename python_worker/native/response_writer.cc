@@ -1,13 +1,8 @@
 #include "python_worker/native/response_writer.h"
 
-#include <array>
-#include <cstring>
-#include <optional>
 #include <string>
 
 #include "ipc/layout.h"
-#include "ipc/sealed_bytes.h"
-#include "python_worker/native/gil.h"
 
 namespace dspool::python {
 namespace {
@@ -21,6 +16,14 @@ ErrorReport too_large(std::size_t size, std::size_t limit) {
                      " bytes, the limit is " + std::to_string(limit) +
                      ": return less, keep large data elsewhere and tell where it is, or raise "
                      "worker.max_payload_bytes",
+          .exception_type = {},
+          .traceback = {}};
+}
+
+ErrorReport no_memory(const std::string& why) {
+  return {.category = "resource_error",
+          .code = "no_payload_memory",
+          .message = "there is no memory to send an answer of this size: " + why,
           .exception_type = {},
           .traceback = {}};
 }
@@ -56,30 +59,39 @@ ResponseWriter::Sent ResponseWriter::error(const Ticket& ticket, const ErrorRepo
   return send(ticket, response);
 }
 
-ResponseWriter::Sent ResponseWriter::bare(const Ticket& ticket, wire::Status status) {
+ResponseWriter::Sent ResponseWriter::bare(const Ticket& ticket, wire::Status status,
+                                          std::uint64_t service_ns) {
   builder_.Clear();
   wire::ResponseBuilder response(builder_);
+  response.add_service_ns(service_ns);
   response.add_status(status);
   return send(ticket, response);
 }
 
 ResponseWriter::Sent ResponseWriter::pong(std::uint64_t request_id) {
-  return send_bytes(wire::MessageType::pong, request_id, {});
+  OutgoingRecord record(channel_, wire::MessageType::pong, request_id, {});
+  return send(record);
 }
 
 ResponseWriter::Sent ResponseWriter::send(const Ticket& ticket, wire::ResponseBuilder& response) {
   response.add_epoch(channel_.epoch());
   response.add_attempt(ticket.attempt);
   response.add_not_kept(ticket.is_not_kept);
+  response.add_input_tokens(ticket.usage.input_tokens);
+  response.add_output_tokens(ticket.usage.output_tokens);
   builder_.Finish(response.Finish());
   const std::span<const std::uint8_t> bytes(builder_.GetBufferPointer(), builder_.GetSize());
   if (bytes.size() > 2 * max_bytes_ + ipc::kInlineLimitBytes) {
     return refuse(ticket, too_large(bytes.size(), max_bytes_));
   }
+  OutgoingRecord record(channel_, wire::MessageType::response, ticket.request_id, bytes);
+  if (!record.fits_rings()) {
+    if (const auto sealed = record.seal(); !sealed) {
+      return refuse(ticket, no_memory(sealed.error().what));
+    }
+  }
   const bool is_long = bytes.size() > kKeptAnswerBytes;
-  const Sent sent = bytes.size() <= channel_.longest_in_rings()
-                        ? send_bytes(wire::MessageType::response, ticket.request_id, bytes)
-                        : send_sealed(ticket, bytes);
+  const Sent sent = send(record);
   if (is_long) builder_.Reset();
   return sent;
 }
@@ -89,44 +101,12 @@ ResponseWriter::Sent ResponseWriter::refuse(const Ticket& ticket, const ErrorRep
   return sent == Sent::kSent ? Sent::kRefused : sent;
 }
 
-ResponseWriter::Sent ResponseWriter::send_bytes(wire::MessageType type, std::uint64_t request_id,
-                                                std::span<const std::uint8_t> bytes) {
-  std::optional<std::span<std::byte>> place;
-  while (!(place = channel_.try_reserve(static_cast<std::uint32_t>(bytes.size())))) {
-    if (!wait_for_room()) return Sent::kEngineGone;
+ResponseWriter::Sent ResponseWriter::send(OutgoingRecord& record) {
+  OutgoingRecord::Sent sent;
+  while ((sent = record.try_send()) == OutgoingRecord::Sent::kFull) {
+    if (!record.wait_for_room()) return Sent::kEngineGone;
   }
-  if (!bytes.empty()) std::memcpy(place->data(), bytes.data(), bytes.size());
-  channel_.commit(static_cast<std::uint16_t>(type), request_id);
-  channel_.publish();
-  return Sent::kSent;
-}
-
-ResponseWriter::Sent ResponseWriter::send_sealed(const Ticket& ticket,
-                                                 std::span<const std::uint8_t> bytes) {
-  const auto memfd = ipc::seal_copy(std::array{std::as_bytes(bytes)});
-  if (!memfd) {
-    return refuse(ticket, {.category = "resource_error",
-                           .code = "no_payload_memory",
-                           .message = "there is no memory to send an answer of this size: " +
-                                      memfd.error().what,
-                           .exception_type = {},
-                           .traceback = {}});
-  }
-  constexpr auto kType = static_cast<std::uint16_t>(wire::MessageType::response);
-  while (true) {
-    const auto sent = channel_.try_hand_over(kType, ticket.request_id, memfd->get(), bytes.size());
-    if (sent) break;
-    if (sent.error().kind != ipc::FaultKind::kFull || !wait_for_room()) return Sent::kEngineGone;
-  }
-  channel_.publish();
-  return Sent::kSent;
-}
-
-// false: the engine is gone.
-bool ResponseWriter::wait_for_room() {
-  const auto full = channel_.publish_full();
-  const GilRelease no_gil;
-  return full && channel_.wait_for_room(*full);
+  return sent == OutgoingRecord::Sent::kSent ? Sent::kSent : Sent::kEngineGone;
 }
 
 }  // namespace dspool::python

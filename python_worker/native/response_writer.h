@@ -1,7 +1,6 @@
 // Answers to requests, written into the response ring.
 //
-// Threads: one writer per thread. The GIL is held from `try_reserve` to `publish`, which serialises
-// the writers of one channel; it is given up only to wait for room.
+// Threads: one writer per thread. The GIL is given up only to wait for room.
 #pragma once
 
 #include <flatbuffers/flatbuffers.h>
@@ -13,6 +12,8 @@
 
 #include "ipc/worker_channel.h"
 #include "python_worker/native/error_report.h"
+#include "python_worker/native/live_call.h"
+#include "python_worker/native/outgoing_record.h"
 #include "python_worker/native/session_delta.h"
 #include "schemas/envelope_generated.h"
 
@@ -24,6 +25,7 @@ struct Ticket {
   std::uint32_t attempt = 0;
   bool is_not_kept = false;
   std::uint64_t hydration_ns = 0;  // for the fields that came with the request
+  TokenUsage usage{};
 };
 
 class ResponseWriter {
@@ -43,17 +45,17 @@ class ResponseWriter {
   Sent error(const Ticket& ticket, const ErrorReport& report, std::uint64_t service_ns);
   Sent need_state(const Ticket& ticket) { return bare(ticket, wire::Status::need_state); }
   Sent recalled(const Ticket& ticket) { return bare(ticket, wire::Status::recalled); }
-  Sent cancelled(const Ticket& ticket) { return bare(ticket, wire::Status::cancelled); }
+  // `service_ns` is 0 where the command did not begin.
+  Sent cancelled(const Ticket& ticket, std::uint64_t service_ns = 0) {
+    return bare(ticket, wire::Status::cancelled, service_ns);
+  }
   Sent pong(std::uint64_t request_id);
 
  private:
-  Sent bare(const Ticket& ticket, wire::Status status);
+  Sent bare(const Ticket& ticket, wire::Status status, std::uint64_t service_ns = 0);
   Sent send(const Ticket& ticket, wire::ResponseBuilder& response);
-  Sent send_sealed(const Ticket& ticket, std::span<const std::uint8_t> bytes);
   Sent refuse(const Ticket& ticket, const ErrorReport& report);
-  [[nodiscard]] bool wait_for_room();
-  Sent send_bytes(wire::MessageType type, std::uint64_t request_id,
-                  std::span<const std::uint8_t> bytes);
+  static Sent send(OutgoingRecord& record);
 
   ipc::WorkerChannel& channel_;
   const std::uint64_t max_bytes_;

@@ -28,7 +28,7 @@ using testing::Not;
 
 constexpr const char* kSecret = "sk-session-4f3e2d1c0b9a";
 
-std::string text_of(const std::filesystem::path& path) {
+std::string written_in(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
@@ -279,13 +279,13 @@ TEST_F(SessionLanguageModelTest, ItsKeyIsInNothingThatIsWrittenOrTold) {
   }
   const std::filesystem::path process =
       "/proc/" + std::to_string(engine_->health().workers.at(0).pid);
-  EXPECT_THAT(text_of(process / "environ"), Not(HasSubstr(kSecret)));
-  EXPECT_THAT(text_of(process / "cmdline"), Not(HasSubstr(kSecret)));
+  EXPECT_THAT(written_in(process / "environ"), Not(HasSubstr(kSecret)));
+  EXPECT_THAT(written_in(process / "cmdline"), Not(HasSubstr(kSecret)));
   engine_.reset();
   EXPECT_THAT(log.text(), Not(HasSubstr(kSecret)));
   for (const auto& file : std::filesystem::recursive_directory_iterator(directory_.path())) {
     if (file.is_regular_file()) {
-      EXPECT_THAT(text_of(file.path()), Not(HasSubstr(kSecret))) << file.path();
+      EXPECT_THAT(written_in(file.path()), Not(HasSubstr(kSecret))) << file.path();
     }
   }
 }

@@ -161,14 +161,6 @@ TEST(WorkerCallTest, AnswersAPing) {
   EXPECT_EQ(reply.request_id, 77U);
 }
 
-TEST(WorkerCallTest, IgnoresACancelThatComesTooLate) {
-  WorkerHarness worker;
-  const std::uint64_t request_id = worker.send(Call{.command = "echo"});
-  worker.send(wire::MessageType::cancel, request_id);
-  EXPECT_EQ(worker.receive().request_id, request_id);
-  EXPECT_EQ(worker.call(Call{.command = "echo"}).result_json(), "{  }");
-}
-
 TEST(WorkerCallTest, RunsAsManyAtOnceAsItMay) {
   WorkerHarness worker({.max_in_flight = 4});
   std::set<std::uint64_t> expected;

@@ -67,6 +67,8 @@ bool verify(const Reply& reply) {
       return verify<wire::Failure>(reply.body);
     case wire::MessageType::pong:
       return reply.body.empty();
+    case wire::MessageType::chunk:
+      return verify<wire::Chunk>(reply.body) && verify(*reply.chunk().value());
     case wire::MessageType::response:
       break;
     default:
@@ -127,6 +129,13 @@ std::uint64_t monotonic_ns() {
 const wire::Response& Reply::response() const {
   return *flatbuffers::GetRoot<wire::Response>(body.data());
 }
+
+const wire::Chunk& Reply::chunk() const {
+  if (type != wire::MessageType::chunk) throw std::runtime_error("this is no chunk");
+  return *flatbuffers::GetRoot<wire::Chunk>(body.data());
+}
+
+std::string Reply::chunk_json() const { return json_of(*chunk().value()); }
 
 const wire::ErrorReport& Reply::error() const {
   const auto* report = type == wire::MessageType::failure
@@ -201,7 +210,9 @@ std::uint64_t WorkerHarness::send(const Call& call, bool late) {
   builder.Finish(wire::CreateRequest(builder, builder.CreateString(call.command), args,
                                      /*args_at=*/nullptr, builder.CreateString(call.session),
                                      call.attempt, call.version, call.state_id, state,
-                                     /*state_at=*/nullptr, call.deadline_ns, call.lm_version));
+                                     /*state_at=*/nullptr, call.deadline_ns, call.lm_version,
+                                     call.place, call.streams));
+  channel_->clear_attention(call.place);
   const std::uint64_t request_id = next_request_id_++;
   send_bytes(wire::MessageType::request, request_id,
              {builder.GetBufferPointer(), builder.GetSize()}, call.recalled);

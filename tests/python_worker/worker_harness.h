@@ -38,6 +38,8 @@ struct Call {
   std::uint64_t lm_version = 0;
   std::uint32_t attempt = 1;
   bool recalled = false;  // taken back before the worker can see it
+  std::uint32_t place = 0;
+  bool streams = false;
 };
 
 // One record from the worker, verified.
@@ -47,6 +49,8 @@ struct Reply {
   std::vector<std::uint8_t> body;
 
   [[nodiscard]] const wire::Response& response() const;
+  [[nodiscard]] const wire::Chunk& chunk() const;
+  [[nodiscard]] std::string chunk_json() const;
   [[nodiscard]] const wire::ErrorReport& error() const;  // of a Response or a Failure
   [[nodiscard]] flexbuffers::Reference result() const;
   [[nodiscard]] std::string result_json() const;
@@ -80,6 +84,13 @@ class WorkerHarness {
   // The next record. Throws when the worker ends or is silent for a minute.
   Reply receive();
   Reply call(const Call& call);
+
+  // Tells the worker that nobody waits any more for the request in this place, or how many of its
+  // chunks were consumed.
+  void tell_cancelled(std::uint32_t place) { channel_->tell_cancelled(place); }
+  void tell_consumed(std::uint32_t place, std::uint64_t chunks) {
+    channel_->tell_consumed(place, chunks);
+  }
 
   // Where the fields of calls are; the worker gets it with the first that brings some.
   [[nodiscard]] HandedState& state() noexcept { return state_; }

@@ -14,6 +14,19 @@
 
 namespace dspool {
 
+// A part of what a command has to say, ahead of its answer.
+struct Chunk {
+  Value value{};
+  std::uint32_t attempt = 1;  // that it is from: a call that is repeated begins anew
+  std::uint64_t index = 0;    // within its attempt, from 0 on
+};
+
+// Takes chunks in their order, one at a time, and the completion follows it. While it has not
+// returned from as many as 32 chunks or 256 KiB, the command waits, and nobody else does: so it may
+// take its time, but not on the reactor. What it throws cancels the call, whose error has it as
+// `cause`.
+using ChunkHandler = std::function<void(Chunk)>;
+
 struct CallOptions {
   // From now to the call's end, queueing and retries included; Config::operation_timeout if unset.
   // At most a week: what is longer is a week.
@@ -32,6 +45,23 @@ struct CallOptions {
   // session / "idempotency_conflict". A session keeps the newest 64 of them, in at most 1 MiB.
   // At most 128 bytes: otherwise session / "invalid_idempotency_key".
   std::string idempotency_key{};
+  // Is given what the command emits while it runs: on the reactor or the executor, as completions
+  // are; in a call that blocks, on the thread that waits. Of a call that ends with an error, what
+  // it has not been given by then is dropped. An answer that was stored under an idempotency key
+  // comes without chunks. Empty: the command is told that nobody listens.
+  ChunkHandler on_chunk{};
+};
+
+// What language models charged for, as the commands have counted it.
+struct Usage {
+  std::uint64_t input_tokens = 0;
+  std::uint64_t output_tokens = 0;
+
+  Usage& operator+=(const Usage& more) noexcept {
+    input_tokens += more.input_tokens;
+    output_tokens += more.output_tokens;
+    return *this;
+  }
 };
 
 struct Answer {
@@ -39,6 +69,7 @@ struct Answer {
   std::uint64_t version = 0;  // the session's version after the call; 0: nothing committed yet
   std::uint32_t attempts = 1;
   std::string_view worker{};  // the name of the worker that answered; lives as long as the engine
+  Usage usage{};  // of all attempts that answered, also with errors; none of a stored answer
 };
 
 // Ends exactly once, with an answer or an error.

@@ -6,6 +6,7 @@ from typing import Any
 from dspool_worker.call import Call
 from dspool_worker.errors import ErrorReport
 from dspool_worker.host import AdapterHost
+from dspool_worker.language_model import LanguageModel
 
 def encode(value: Any, /) -> bytes:
     """The FlexBuffer of a value. TypeError names what cannot be encoded."""
@@ -65,6 +66,24 @@ class SessionState:
     def __contains__(self, key: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
+
+class EngineCall:
+    """One call from the engine, as its command sees it (dspool_worker.call.Call)."""
+
+    @property
+    def request_id(self) -> int: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def language_model(self) -> LanguageModel | None: ...
+    @property
+    def streams(self) -> bool: ...
+    @property
+    def cancelled(self) -> bool: ...
+    def emit(self, chunk: Any, /) -> None:
+        """Sends a chunk to the caller that listens, and waits while it is behind."""
+    def add_usage(self, input_tokens: int, output_tokens: int, /) -> None:
+        """Counts what a language model charged for."""
 
 class Hello:
     """What the engine said first."""

@@ -68,6 +68,14 @@ class Troublemaker(Adapter):
             raise CommandError("429, too many requests", retryable=True, provider="openai")
         return "42"
 
+    def ask_for_patience(self, session: Session, /, seconds: float) -> str:
+        """Refuses the first attempt of a call."""
+        if session.attempt > 1:
+            return "patience"
+        raise CommandError(
+            "not so fast", category="resource_error", retryable=True, retry_after=seconds
+        )
+
     def fail_once_in_each_process(self, session: Session, /) -> int:
         if not self._has_failed:
             self._has_failed = True

@@ -87,6 +87,8 @@ class SteppedPool final : private Transport, private CallListener {
   [[nodiscard]] const std::vector<std::uint32_t>& killed() const noexcept { return killed_; }
   // Calls whose turn to read fields has come.
   [[nodiscard]] const std::vector<Call*>& turns() const noexcept { return turns_; }
+  // Chunks that were taken.
+  [[nodiscard]] const std::vector<Chunk>& chunks() const noexcept { return chunks_; }
   // The call reads, and tells.
   void read(Call& call);
 
@@ -115,6 +117,7 @@ class SteppedPool final : private Transport, private CallListener {
   void kill(std::uint32_t worker, std::string_view) override { killed_.push_back(worker); }
   void ended(Call& call) override { ++static_cast<SteppedCall&>(call).times_ended; }
   void turn_came(Call& call) override { turns_.push_back(&call); }
+  void chunk_came(Call&, Chunk chunk) override { chunks_.push_back(std::move(chunk)); }
   void hand_off_due() override { hand_off_is_due_ = true; }
   void room_due() override {}
   [[nodiscard]] bool tell(std::uint64_t request_id, Outcome& outcome);
@@ -138,6 +141,7 @@ class SteppedPool final : private Transport, private CallListener {
   std::vector<Call*> turns_;
   std::vector<ToldModel> told_models_;
   std::uint64_t last_model_ = 0;
+  std::vector<Chunk> chunks_;
   bool hand_off_is_due_ = false;
   std::uint64_t epochs_ = 0;
   Dispatcher dispatcher_;

@@ -243,10 +243,13 @@ TEST(StoredRecordTest, ReadsAnOlderSchema) {
   EXPECT_EQ(state->version, 1U);
 }
 
-const session::ModelReference kModel{.model = "openai/gpt-4o-mini",
-                                     .api_base = "http://localhost:8000/v1",
-                                     .temperature = 0.5,
-                                     .had_key = true};
+const session::ModelReference& own_model() {
+  static const session::ModelReference model{.model = "openai/gpt-4o-mini",
+                                             .api_base = "http://localhost:8000/v1",
+                                             .temperature = 0.5,
+                                             .had_key = true};
+  return model;
+}
 
 std::uint16_t schema_of(const Log& log) {
   FrameReader frames(log.bytes());
@@ -257,27 +260,27 @@ std::uint16_t schema_of(const Log& log) {
 
 TEST(StoredRecordTest, ASessionsLanguageModelComesBack) {
   Log log;
-  log.put("a", Value::of(1)).model(kModel).put("a", Value::of(2));
+  log.put("a", Value::of(1)).model(own_model()).put("a", Value::of(2));
   const auto state = read_log(log.bytes());
   ASSERT_TRUE(state) << state.error().describe();
   EXPECT_EQ(state->version, 3U);
-  EXPECT_EQ(state->model, kModel);
+  EXPECT_EQ(state->model, own_model());
   EXPECT_EQ(state->fields.size(), 1U);
 }
 
 TEST(StoredRecordTest, ALanguageModelMayBeTakenAway) {
   Log log;
-  const auto state = read_log(log.model(kModel).model({}).bytes());
+  const auto state = read_log(log.model(own_model()).model({}).bytes());
   ASSERT_TRUE(state) << state.error().describe();
   EXPECT_EQ(state->version, 2U);
   EXPECT_EQ(state->model, std::nullopt);
 }
 
 TEST(StoredRecordTest, ASnapshotHasTheLanguageModelOrNone) {
-  const auto with = read_log(Log().snapshot(7, {}, nullptr, &kModel).bytes());
+  const auto with = read_log(Log().snapshot(7, {}, nullptr, &own_model()).bytes());
   ASSERT_TRUE(with) << with.error().describe();
-  EXPECT_EQ(with->model, kModel);
-  const auto without = read_log(Log().model(kModel).snapshot(7, {}).bytes());
+  EXPECT_EQ(with->model, own_model());
+  const auto without = read_log(Log().model(own_model()).snapshot(7, {}).bytes());
   ASSERT_TRUE(without) << without.error().describe();
   EXPECT_EQ(without->model, std::nullopt);
 }
@@ -285,8 +288,8 @@ TEST(StoredRecordTest, ASnapshotHasTheLanguageModelOrNone) {
 TEST(StoredRecordTest, OnlyWhatHasALanguageModelNeedsTheLaterSchema) {
   EXPECT_EQ(schema_of(Log().put("a", Value::of(1))), kFirstSchemaVersion);
   EXPECT_EQ(schema_of(Log().snapshot(1, {})), kFirstSchemaVersion);
-  EXPECT_EQ(schema_of(Log().model(kModel)), kLanguageModelsVersion);
-  EXPECT_EQ(schema_of(Log().snapshot(1, {}, nullptr, &kModel)), kLanguageModelsVersion);
+  EXPECT_EQ(schema_of(Log().model(own_model())), kLanguageModelsVersion);
+  EXPECT_EQ(schema_of(Log().snapshot(1, {}, nullptr, &own_model())), kLanguageModelsVersion);
 }
 
 TEST(StoredRecordTest, RefusesALaterSchemaByName) {

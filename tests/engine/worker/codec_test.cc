@@ -67,6 +67,54 @@ TEST(DecodeResponseTest, RefusesTruncation) {
   EXPECT_FALSE(decode_response({}, kEpoch, outcome));
 }
 
+TEST(DecodeResponseTest, GivesUsageOfAnyStatus) {
+  for (const wire::Status status : {wire::Status::cancelled, wire::Status::recalled}) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(wire::CreateResponse(builder, kEpoch, 1, status, 0, 0, 0, 0, false, 0, 12,
+                                        ~std::uint64_t{0}));
+    const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+    Outcome outcome;
+    ASSERT_TRUE(decode_response(std::vector(body.begin(), body.end()), kEpoch, outcome));
+    EXPECT_EQ(outcome.usage.input_tokens, 12U);
+    EXPECT_LT(outcome.usage.output_tokens, std::uint64_t{1} << 60) << "sums must not overflow";
+  }
+}
+
+std::vector<std::byte> chunk_with(std::span<const std::uint8_t> value) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.ForceVectorAlignment(value.size(), 1, 8);
+  const auto bytes = builder.CreateVector(value.data(), value.size());
+  builder.Finish(wire::CreateChunk(builder, kEpoch, 2, 9, bytes));
+  const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {body.begin(), body.end()};
+}
+
+TEST(DecodeChunkTest, GivesItsValue) {
+  const Value value{{"text", "the next token"}};
+  const auto body = chunk_with(value.bytes());
+  ChunkReport chunk;
+  ASSERT_TRUE(decode_chunk(body, kEpoch, chunk));
+  EXPECT_EQ(chunk.attempt, 2U);
+  EXPECT_EQ(chunk.index, 9U);
+  EXPECT_EQ(chunk.record_bytes, body.size());
+  EXPECT_EQ(Value::from_verified(chunk.value)["text"].as_string(), "the next token");
+}
+
+TEST(DecodeChunkTest, RefusesAnotherEpochTruncationAndWhatIsNoValue) {
+  const auto body = chunk_with(Value{{"text", "the next token"}}.bytes());
+  ChunkReport chunk;
+  EXPECT_FALSE(decode_chunk(body, kEpoch + 1, chunk));
+  for (std::size_t length = 0; length + 8 < body.size(); ++length) {
+    const std::vector<std::byte> part(body.begin(),
+                                      body.begin() + static_cast<std::ptrdiff_t>(length));
+    static_cast<void>(decode_chunk(part, kEpoch, chunk));  // must not read past the end
+  }
+  const std::vector<std::uint8_t> garbage(24, 0xff);
+  EXPECT_FALSE(decode_chunk(chunk_with(garbage), kEpoch, chunk));
+  EXPECT_FALSE(decode_chunk(chunk_with({}), kEpoch, chunk));
+  EXPECT_FALSE(decode_chunk({}, kEpoch, chunk));
+}
+
 // What a delta's keys may be. Each of `puts` is put with the same bytes, which they share.
 std::string violation_of(const std::vector<std::string>& puts,
                          const std::vector<std::string>& deletes,
