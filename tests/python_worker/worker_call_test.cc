@@ -335,10 +335,10 @@ TEST(WorkerLanguageModelTest, ARefusalIsTheErrorOfWhoNeedsItWithoutTheKey) {
 
 TEST(WorkerLanguageModelTest, IsTheRequestsOwnHoweverManyThereAre) {
   WorkerHarness worker;
-  for (const std::uint64_t id : {1, 2, 3}) {
+  for (const std::uint64_t id : {1U, 2U, 3U}) {
     worker.send_language_model(id, "model-" + std::to_string(id), "secret-" + std::to_string(id));
   }
-  for (const std::uint64_t id : {2, 1, 3, 3, 1}) {
+  for (const std::uint64_t id : {2U, 1U, 3U, 3U, 1U}) {
     const Reply reply = worker.call(Call{.command = "own_model", .lm_version = id});
     EXPECT_EQ(reply.result().AsString().str(), "model-" + std::to_string(id));
   }

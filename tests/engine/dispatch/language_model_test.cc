@@ -56,6 +56,8 @@ TEST(LanguageModelNameTest, OneWithItsProviderStays) {
 TEST(LanguageModelNameTest, TheProviderThatIsNamedCounts) {
   EXPECT_EQ(resolved({.model = "gpt-4o", .provider = "azure"}), "azure/gpt-4o");
   EXPECT_EQ(resolved({.model = "azure/gpt-4o", .provider = "azure"}), "azure/gpt-4o");
+  EXPECT_EQ(resolved({.model = "gemini-1.5-flash", .provider = "google"}),
+            "gemini/gemini-1.5-flash");
   EXPECT_EQ(resolved({.model = "meta-llama/Llama-3-8b", .provider = "together_ai"}),
             "together_ai/meta-llama/Llama-3-8b");
 }
