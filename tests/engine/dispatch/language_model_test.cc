@@ -274,10 +274,10 @@ class StoredModelTest : public testing::Test {
     return call.code();
   }
   // As a pool that begins on this store knows it.
-  void begin_anew(SteppedPool& pool) {
+  void begin_anew(SteppedPool& pool, session::Tier tier = session::Tier::kUnknown) {
     SteppedCall call;
     pool.prepare(call, "a", CallKind::kVisit);
-    call.session->tier = session::Tier::kUnknown;
+    call.session->tier = tier;
     ASSERT_TRUE(pool.dispatcher().arrive(call, pool.now()));
     archive_.carry_out_all(pool);
     ASSERT_EQ(call.code(), "ok");
@@ -315,7 +315,7 @@ TEST_F(StoredModelTest, ThatHadAKeyIsAskedForNotReplaced) {
   SteppedPool pool{segment_, &archive_};
   pool.durability = Durability::kLocal;
   ASSERT_TRUE(pool.dispatcher().set_lm({.model = "openai/pool"}));
-  begin_anew(pool);
+  begin_anew(pool, session::Tier::kAtRest);  // as the census finds it
   SteppedCall& refused = pool.call("a");
   EXPECT_EQ(refused.code(), "language_model_key_missing");
   EXPECT_THAT(refused.result->error().message, AllOf(HasSubstr("'a'"), HasSubstr("openai/own")));
