@@ -26,42 +26,35 @@ _MODULES = {"predict": dspy.Predict, "chain_of_thought": dspy.ChainOfThought}
 _HISTORY_TURNS = 20
 _HISTORY_BYTES = 32 * 1024
 _LIVE_PROGRAMS = 256
+_LIVE_MODELS = 64
 # Names that DSPy's modules keep for themselves when they are called.
 _CALL_NAMES = frozenset({"config", "demos", "lm", "new_signature", "signature"})
 
 
 class Dspy(Adapter):
-    """One language model for the pool; everything else belongs to sessions."""
+    """The language model is the session's or the pool's; everything else belongs to sessions."""
 
     def __init__(self) -> None:
         # DSPy's caches are shared by all sessions and outlive them.
         dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
-        self._lm: dspy.LM | None = None
-        self._provider: str | None = None
+        self._language_model: LanguageModel | None = None  # for commands that no engine has called
+        self._lm = functools.lru_cache(_LIVE_MODELS)(_build_lm)
         self._module = functools.lru_cache(_LIVE_PROGRAMS)(_build_module)
 
     def set_lm(self, language_model: LanguageModel) -> None:
-        # A server of one's own may want no key; DSPy wants one to be there.
-        api_key = language_model.api_key or ("none" if language_model.api_base else None)
-        self._lm = dspy.LM(
-            language_model.model,
-            api_base=language_model.api_base,
-            api_key=api_key,
-            temperature=language_model.temperature,
-            cache=False,
-            num_retries=0,  # retrying is the pool's: it knows the deadline and the budget
-        )
-        self._provider = language_model.provider
+        self._lm(language_model)
+        self._language_model = language_model
 
     def describe_error(self, error: Exception) -> CommandError | None:
         # What may pass by itself: its limits, its outages, and that it does not answer in time.
         if not dspy.is_retryable_lm_error(error):
             return None
+        language_model = self._language_model
         return CommandError(
             summary(error),
             code="exception",
             retryable=True,
-            provider=self._provider,
+            provider=language_model.provider if language_model else None,
         )
 
     def predict(
@@ -159,12 +152,13 @@ class Dspy(Adapter):
         inputs: dict[str, Any],
         earlier: list[dict[str, Any]],
     ) -> dict[str, Any]:
-        if self._lm is None:
+        language_model = session.language_model or self._language_model
+        if language_model is None:
             raise CommandError(
                 "no language model is set: call set_lm on the pool first",
                 code="no_language_model",
             )
-        lm = self._lm
+        lm = self._lm(language_model)
         left = session.time_left()
         if left is not None:
             lm = lm.copy(timeout=_timeout_s(left))
@@ -188,6 +182,19 @@ class Dspy(Adapter):
                 code="invalid_signature",
             )
         return self._module(program_type, json.dumps(spec.record()), with_history)
+
+
+def _build_lm(language_model: LanguageModel) -> dspy.LM:
+    # A server of one's own may want no key; DSPy wants one to be there.
+    api_key = language_model.api_key or ("none" if language_model.api_base else None)
+    return dspy.LM(
+        language_model.model,
+        api_base=language_model.api_base,
+        api_key=api_key,
+        temperature=language_model.temperature,
+        cache=False,
+        num_retries=0,  # retrying is the pool's: it knows the deadline and the budget
+    )
 
 
 def _program(session: Session, program_id: str) -> dict[str, Any]:
