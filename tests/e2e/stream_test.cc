@@ -90,7 +90,7 @@ class Listener {
   CallOptions options() {
     CallOptions options;
     options.timeout = minutes(10);
-    options.on_chunk = [this](Chunk chunk) { hear(std::move(chunk)); };
+    options.on_chunk = [this](const Chunk& chunk) { hear(chunk); };
     return options;
   }
   Completion completion() {
@@ -114,7 +114,7 @@ class Listener {
   }
 
  private:
-  void hear(Chunk chunk) {
+  void hear(const Chunk& chunk) {
     EXPECT_EQ(listening_.fetch_add(1), 0) << "two chunks at once";
     EXPECT_FALSE(ended_.load()) << "a chunk after the completion";
     {
