@@ -65,10 +65,10 @@ void Dispatcher::drop_model(session::Session& session) noexcept {
   models_.release(std::exchange(session.model, 0));
 }
 
-// What the durable store says of a session that nobody here has known yet; of all others it is
-// known, with its key. false: there are too many.
+// What the durable store says of a session that was never loaded here; that of all others is known,
+// with its key. false: there are too many.
 bool Dispatcher::restore_model(session::Session& session, const Errand& errand) {
-  if (session.tier != session::Tier::kUnknown || !errand.model) return true;
+  if (session.record.version() != 0 || !errand.model) return true;
   drop_model(session);
   session.model = models_.take(*errand.model);
   return session.model != 0;

@@ -146,7 +146,8 @@ Result<std::optional<LanguageModel>> language_model_from(const Value& args) {
 
 Result<LanguageModel> resolve_language_model(LanguageModel model) {
   if (auto valid = check(model); !valid) return tl::unexpected(std::move(valid.error()));
-  const std::string provider = std::exchange(model.provider, {});
+  std::string provider = std::exchange(model.provider, {});
+  if (provider == "google") provider = "gemini";  // as the old pool's users know it
   const std::size_t slash = model.model.find('/');
   if (!provider.empty()) {
     if (!model.model.starts_with(provider + "/")) model.model.insert(0, provider + "/");

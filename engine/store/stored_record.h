@@ -61,9 +61,9 @@ struct StoredState {
   std::uint64_t version = 0;
   std::uint64_t state_id = 0;
   std::uint64_t operations = 0;
-  std::vector<StoredField> fields;               // sorted by key
-  std::vector<session::StoredAnswer> answers;    // the oldest first; `stored` is not set
-  std::optional<session::ModelReference> model;  // nothing: the session has none of its own
+  std::vector<StoredField> fields;                 // sorted by key
+  std::vector<session::StoredAnswer> answers;      // the oldest first; `stored` is not set
+  std::optional<session::ModelReference> model{};  // nothing: the session has none of its own
 };
 // Trusts nothing: checksums, FlatBuffers, every FlexBuffer, versions without a gap.
 // Errors: session / "session_corrupted", with what is wrong; "schema_too_new".

@@ -125,7 +125,7 @@ TEST_F(SessionLanguageModelTest, TakesItsTurnAmongTheCalls) {
     submit("set_lm", {{"model", "openai/" + std::to_string(i)}, {"api_key", kSecret}});
     submit("language_model", {});
   }
-  for (int i = 0; i < 20; ++i) {
+  for (std::size_t i = 0; i < 20; ++i) {
     EXPECT_TRUE(told[2 * i].get());
     const auto answer = told[2 * i + 1].get();
     ASSERT_TRUE(answer) << answer.error().describe();
@@ -172,8 +172,8 @@ TEST_F(SessionLanguageModelTest, OneThatTheAdapterRefusesIsTheSessionsOwnTrouble
       engine_->set_session_lm("a", LanguageModel{.model = "openai/refused", .api_key = kSecret}));
   for (int i = 0; i < 4; ++i) {
     const auto refused = engine_->execute_in_session("a", "language_model", {});
-    EXPECT_EQ(code_of(refused), "set_lm_failed");
-    if (!refused) EXPECT_THAT(refused.error().message, Not(HasSubstr(kSecret)));
+    ASSERT_EQ(code_of(refused), "set_lm_failed");
+    EXPECT_THAT(refused.error().message, Not(HasSubstr(kSecret)));
     EXPECT_EQ(model_of("b"), "openai/pool");
   }
   ASSERT_TRUE(engine_->set_session_lm("a", LanguageModel{.model = "openai/fine"}));

@@ -56,6 +56,8 @@ TEST(LanguageModelNameTest, OneWithItsProviderStays) {
 TEST(LanguageModelNameTest, TheProviderThatIsNamedCounts) {
   EXPECT_EQ(resolved({.model = "gpt-4o", .provider = "azure"}), "azure/gpt-4o");
   EXPECT_EQ(resolved({.model = "azure/gpt-4o", .provider = "azure"}), "azure/gpt-4o");
+  EXPECT_EQ(resolved({.model = "gemini-1.5-flash", .provider = "google"}),
+            "gemini/gemini-1.5-flash");
   EXPECT_EQ(resolved({.model = "meta-llama/Llama-3-8b", .provider = "together_ai"}),
             "together_ai/meta-llama/Llama-3-8b");
 }
@@ -272,10 +274,10 @@ class StoredModelTest : public testing::Test {
     return call.code();
   }
   // As a pool that begins on this store knows it.
-  void begin_anew(SteppedPool& pool) {
+  void begin_anew(SteppedPool& pool, session::Tier tier = session::Tier::kUnknown) {
     SteppedCall call;
     pool.prepare(call, "a", CallKind::kVisit);
-    call.session->tier = session::Tier::kUnknown;
+    call.session->tier = tier;
     ASSERT_TRUE(pool.dispatcher().arrive(call, pool.now()));
     archive_.carry_out_all(pool);
     ASSERT_EQ(call.code(), "ok");
@@ -313,7 +315,7 @@ TEST_F(StoredModelTest, ThatHadAKeyIsAskedForNotReplaced) {
   SteppedPool pool{segment_, &archive_};
   pool.durability = Durability::kLocal;
   ASSERT_TRUE(pool.dispatcher().set_lm({.model = "openai/pool"}));
-  begin_anew(pool);
+  begin_anew(pool, session::Tier::kAtRest);  // as the census finds it
   SteppedCall& refused = pool.call("a");
   EXPECT_EQ(refused.code(), "language_model_key_missing");
   EXPECT_THAT(refused.result->error().message, AllOf(HasSubstr("'a'"), HasSubstr("openai/own")));
