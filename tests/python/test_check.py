@@ -101,6 +101,7 @@ def test_a_good_adapter_is_told_with_its_commands(check: Check) -> None:
         ("def c(self, session, /, a: tuple[int, int]): ...", "argument_type", "never a tuple"),
         ("def c(self, session, /, a: list[datetime.date]): ...", "argument_type", "never a date"),
         ("def c(self, session, /, a: dict[int, str]): ...", "argument_type", "keys that are not"),
+        ("def c(self, session, /, a: Names): ...", "argument_type", "`a` is never a set"),
         ("def c(self, session, /, a: memoryview): ...", "argument_type", "never a memoryview"),
         ("def c(self, session, /) -> Custom: ...", "result_type", "dataclasses.asdict(value)"),
         ("def c(self, session, /) -> Iterator[int]: ...", "result_type", "is an Iterator"),
@@ -135,7 +136,7 @@ def test_a_good_adapter_is_told_with_its_commands(check: Check) -> None:
     ],
 )
 def test_what_is_wrong_is_told_with_its_fix(check: Check, text: str, code: str, told: str) -> None:
-    custom = "@dataclasses.dataclass\nclass Custom: ...\n"
+    custom = "@dataclasses.dataclass\nclass Custom: ...\nNames = NewType('Names', set)\n"
     finding = only(check(f"{custom}class A(Adapter):\n    {text}\n"))
     assert finding.code == code
     assert told in f"{finding.message}: {finding.fix}"
@@ -253,6 +254,16 @@ def test_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "KeyError: 'cache'" in done.stdout
     assert "error    shop.py:" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["loadtest:LoadTest", "dspy:Dspy"])
+def test_the_adapters_that_come_along_are_good_and_can_be_forked(tmp_path: Path, name: str) -> None:
+    if name == "dspy:Dspy":
+        pytest.importorskip("dspy")
+    done = run(tmp_path, "--check", f"dspool_worker.adapters.{name}", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    codes = [each["code"] for each in json.loads(done.stdout)["findings"]]
+    assert "cannot_be_forked" not in codes, done.stdout
 
 
 @pytest.mark.parametrize(

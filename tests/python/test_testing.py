@@ -48,6 +48,9 @@ class Cart(Adapter):
         session.setdefault("notes", []).append(text)
         return len(session["notes"])
 
+    def remove(self, session: Session, /, key: str) -> None:
+        del session[key]
+
     def count_on_self(self, session: Session, /) -> int:
         self.seen += 1
         return self.seen
@@ -125,6 +128,15 @@ def test_commits_what_a_command_changed(pool: testing.Pool) -> None:
     assert cart.fields == {"items": {"cake": 2, "tea": 1}}
     assert (cart.id, cart.version) == ("user-42", 2)
     assert pool.session("other").fields == {}
+
+
+def test_all_workers_see_every_commit(pool: testing.Pool) -> None:
+    cart = pool.session("s")
+    assert [cart.call("add", item="tea") for _ in range(5)] == [1, 2, 3, 4, 5]
+    cart.call("note", text="a")
+    assert cart.execute("remove", {"key": "notes"}).deletes == ["notes"]
+    assert [cart.call("note", text="b") for _ in range(3)] == [1, 2, 3]
+    assert cart.fields == {"items": {"tea": 5}, "notes": ["b", "b", "b"]}
 
 
 def test_tells_changes_as_the_engine_gets_them(pool: testing.Pool) -> None:

@@ -45,7 +45,7 @@ class TrialWorker:
         version = language_model.version
         with self._setting_lm:
             if version not in self._refusals:
-                self._refusals[version] = self.host.set_language_model(
+                _, self._refusals[version] = self.host.set_language_model(
                     version,
                     language_model.model,
                     language_model.api_base,
