@@ -135,8 +135,7 @@ class Engine::Parts final : private worker::LinkListener {
                          *durables.store, sessions, tombstones, log,
                          [this](std::span<const session::SessionRef> found) { begin_ttl(found); })
                    : nullptr),
-        front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get(),
-              [this](const LanguageModel& model) { set_lm(model); }),
+        front(config, gate, sessions, tombstones, *payloads, segment, reactor_waker, census.get()),
         prober(gate, reactor_waker, names, pool_size),
         monitor(config.health,
                 {.prober = prober, .metrics = metrics, .log = log, .wake = monitor_waker}),
@@ -179,13 +178,6 @@ class Engine::Parts final : private worker::LinkListener {
       steward.start();
       monitor.start();
       return supervisor.wait_first_ready(config.worker.start_timeout);
-    });
-  }
-
-  void set_lm(const LanguageModel& model) {
-    const std::uint32_t version = supervisor.set_lm(model);
-    gate.step([&](dispatch::Dispatcher& dispatcher, dispatch::TimePoint) {
-      dispatcher.set_lm(version, dispatch::provider_of(model));
     });
   }
 
@@ -316,6 +308,12 @@ CallId Engine::submit(std::string_view id, std::string_view command, Value args,
 bool Engine::cancel(CallId call) { return parts_->front.cancel(call); }
 
 Result<void> Engine::set_lm(const LanguageModel& model) { return parts_->front.set_lm(model); }
+
+Result<Answer> Engine::set_session_lm(std::string_view id,
+                                      const std::optional<LanguageModel>& model,
+                                      const CallOptions& options) {
+  return parts_->front.set_session_lm(id, model, options);
+}
 
 Health Engine::probe_now(std::chrono::milliseconds patience) {
   Health health = parts_->monitor.probe_now(patience);

@@ -11,6 +11,7 @@
 
 #include "dspool/error.h"
 #include "engine/dispatch/call.h"
+#include "engine/session/model_reference.h"
 #include "engine/session/record.h"
 #include "engine/session/session.h"
 #include "engine/store/durable_store.h"
@@ -53,10 +54,16 @@ struct Errand {
   std::vector<std::uint8_t> result;
   std::uint64_t state_id = 0;
   session::WarmAt warm;
-  bool starves = false;    // it waits for memory
-  bool durable = true;     // otherwise it only waits for memory
-  bool begins = false;     // the store does not know the session yet
-  bool snapshots = false;  // the log has grown long: all that was before goes in with it, anew
+  bool starves = false;     // it waits for memory
+  bool durable = true;      // otherwise it only waits for memory
+  bool begins = false;      // the store does not know the session yet
+  bool snapshots = false;   // the log has grown long: all that was before goes in with it, anew
+  bool sets_model = false;  // to this, which was taken for the session; 0: the pool's
+  std::uint32_t model_number = 0;
+
+  // The language model of the session's own that a kPark writes, and a kCommit that sets it or
+  // snapshots; that it has after it. Of a kLoad, what it had.
+  std::optional<session::ModelReference> model;
 
   // ---- of kLoad ----
   std::optional<store::StoredTerms> terms;  // nothing: it was parked
@@ -65,6 +72,8 @@ struct Errand {
   std::uint64_t operations = 0;
 
   std::uint64_t rooms_seen = 0;  // when there was none for it: Dispatcher::rooms_made_
+
+  [[nodiscard]] bool changes_session() const noexcept { return sets_model || !delta.empty(); }
 
   // ---- what came of it ----
   End end = End::kDone;

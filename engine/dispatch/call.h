@@ -53,6 +53,7 @@ enum class CallKind : std::uint8_t {
   kVisit,         // finds out whether there is such a session, and makes it durable if it should be
   kReadFields,    // `keys`, or all; the engine lends it the session, and its owner reads
   kUpdateFields,  // `update`, if the version is `if_version`
+  kSetModel,      // `model` becomes the session's language model
   kMove,          // brings the fields to a worker (`move`); no use of the session, and not counted
 };
 
@@ -79,9 +80,10 @@ struct Call : session::QueueEntry {
   bool all_keys = false;
   session::Delta* update = nullptr;
   std::optional<std::uint64_t> if_version;
-  Move move;                           // kMove
-  worker::PayloadRef long_args;        // set where the arguments are too long to travel inline
-  ipc::ChunkWindow* window = nullptr;  // where somebody listens to chunks; the dispatcher's
+  const LanguageModel* model = nullptr;  // kSetModel: it was resolved; null: the pool's
+  Move move;                             // kMove
+  worker::PayloadRef long_args;          // set where the arguments are too long to travel inline
+  ipc::ChunkWindow* window = nullptr;    // where somebody listens to chunks; the dispatcher's
 
   // ---- the dispatcher's, from arrival to end ----
   std::uint64_t id = 0;

@@ -2,7 +2,8 @@
 // dispatcher_checkout.cc; what happens to attempts is in dispatcher_attempts.cc, when a call is
 // tried again in dispatcher_retries.cc, who is alone on a worker in dispatcher_isolation.cc, what
 // is taken back in dispatcher_recall.cc, what comes ahead of answers in dispatcher_streams.cc, what
-// needs no worker in dispatcher_turns.cc, how sessions end in dispatcher_ends.cc.
+// needs no worker in dispatcher_turns.cc, which language model a call has in dispatcher_models.cc,
+// how sessions end in dispatcher_ends.cc.
 #include "engine/dispatch/dispatcher.h"
 
 #include <cassert>
@@ -230,6 +231,7 @@ void Dispatcher::offer(session::Session& session, TimePoint now) {
     session.exists = true;
     if (answer_again(session, call, now)) continue;
     if (session.suspicion && refuse_quarantined(session, call, now)) continue;
+    if (session.model != 0 && refuse_without_key(session, now)) continue;
     if (no_starts_ && nobody_serves()) {
       end(take_head(session), tl::unexpected(*no_starts_), now);
       continue;
@@ -384,21 +386,23 @@ SessionInfo Dispatcher::describe(const session::Session& session, TimePoint now,
     const auto left = std::chrono::ceil<milliseconds>(session.used + session.ttl - now);
     ttl_left = std::max(milliseconds(0), left);
   }
-  return {.id = std::string(session.id()),
-          .version = session.record.version(),
-          .fields = session.record.field_count(),
-          .bytes = session.record.bytes(),
-          .operations = session.operations,
-          .waiting = static_cast<std::uint32_t>(session.queue.size()) - (head_runs ? 1 : 0),
-          .running = running,
-          .durability = session.durability,
-          .at_rest = session.tier != session::Tier::kShared,
-          .quarantined = session.suspicion != nullptr && session.suspicion->quarantined,
-          .warm_worker = warm ? names_[session.warm.worker] : std::string(),
-          .started_at = session.created,
-          .last_activity =
-              wall - duration_cast<std::chrono::system_clock::duration>(now - session.used),
-          .ttl_left = ttl_left};
+  return {
+      .id = std::string(session.id()),
+      .version = session.record.version(),
+      .fields = session.record.field_count(),
+      .bytes = session.record.bytes(),
+      .operations = session.operations,
+      .waiting = static_cast<std::uint32_t>(session.queue.size()) - (head_runs ? 1 : 0),
+      .running = running,
+      .durability = session.durability,
+      .at_rest = session.tier != session::Tier::kShared,
+      .quarantined = session.suspicion != nullptr && session.suspicion->quarantined,
+      .language_model = session.model != 0 ? models_.at(session.model).model.model : std::string(),
+      .warm_worker = warm ? names_[session.warm.worker] : std::string(),
+      .started_at = session.created,
+      .last_activity =
+          wall - duration_cast<std::chrono::system_clock::duration>(now - session.used),
+      .ttl_left = ttl_left};
 }
 
 }  // namespace dspool::dispatch

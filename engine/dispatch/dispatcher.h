@@ -39,6 +39,7 @@
 #include "engine/dispatch/archive.h"
 #include "engine/dispatch/call.h"
 #include "engine/dispatch/journal.h"
+#include "engine/dispatch/language_models.h"
 #include "engine/dispatch/seating.h"
 #include "engine/dispatch/shedder.h"
 #include "engine/dispatch/transport.h"
@@ -190,8 +191,10 @@ class Dispatcher {
 
   // The workers that the pool is to have, from here on.
   void set_pool_size(std::uint32_t workers) noexcept { pool_size_ = workers; }
-  // Needed by every attempt sent from here on. `provider`: whose model it is.
-  void set_lm(std::uint32_t version, std::string_view provider);
+  // The pool's language model, which was resolved: of every attempt sent from here on whose session
+  // has none of its own. Errors: "too_many_language_models".
+  Result<void> set_lm(const LanguageModel& model);
+  [[nodiscard]] std::size_t language_models() const noexcept { return models_.size(); }
 
   // ---- circuit breakers (dispatcher_breakers.cc) ----
   [[nodiscard]] std::vector<BreakerInfo> breakers(TimePoint now) const {
@@ -237,6 +240,16 @@ class Dispatcher {
   void let_read(session::Session& session, Call& call);
   void update_fields(session::Session& session, Call& call, TimePoint now);
   void begin(session::Session& session, const SessionTerms& terms, TimePoint now);
+
+  // -- language models (dispatcher_models.cc) --
+  [[nodiscard]] const LanguageModels::Known* model_of(
+      const session::Session& session) const noexcept;
+  void set_model(session::Session& session, Call& call, TimePoint now);
+  void use_model(session::Session& session, std::uint32_t number, TimePoint now);
+  void drop_model(session::Session& session) noexcept;
+  [[nodiscard]] bool restore_model(session::Session& session, const Errand& errand);
+  [[nodiscard]] bool refuse_without_key(session::Session& session, TimePoint now);
+  void tell_model(const Attempt& attempt, std::uint32_t number, worker::ModelNews& news);
   void refuse_heads(session::Session& session, const Error& error, TimePoint now);
   void refuse_all(session::Session& session, const Error& error, TimePoint now);
   void watch_expiry(session::Session& session, TimePoint now) noexcept;
@@ -269,6 +282,7 @@ class Dispatcher {
 
   // -- circuit breakers (dispatcher_breakers.cc) --
   [[nodiscard]] std::optional<Error> ask_breakers(Call& call, TimePoint now);
+  [[nodiscard]] resilience::ProviderBreaker* provider_for(const Call& call) noexcept;
   [[nodiscard]] std::optional<Error> refuse_by(resilience::NamedBreaker& breaker, TimePoint now);
   void note_answer(Call& call, const Outcome& outcome, TimePoint now);
   void note_provider_failure(Call& call, const Error& error, TimePoint now);
@@ -347,6 +361,7 @@ class Dispatcher {
     std::vector<std::uint8_t> result = {};
     std::uint64_t state_id = 0;
     session::WarmAt warm = {};
+    std::optional<std::uint32_t> model = {};  // that the session has from then on, taken for it
   };
   void commit(Attempt& attempt, Outcome& outcome, TimePoint now);
   void commit(session::Session& session, Call& call, Change change, TimePoint now);
@@ -397,10 +412,12 @@ class Dispatcher {
   std::uint64_t requests_ = 0;
   std::uint32_t waiting_calls_ = 0;  // admitted, not in flight
   std::uint32_t in_flight_ = 0;
-  std::uint32_t lm_version_ = 0;
-  std::uint32_t ready_ = 0;           // workers
-  std::uint32_t kept_ = 0;            // of these, kept for a session that is to be alone
-  std::unique_ptr<Error> no_starts_;  // null: workers are replaced as they die
+  LanguageModels models_;
+  std::uint32_t pool_model_ = 0;          // of `models_`; 0: none is set
+  std::vector<std::uint64_t> forgotten_;  // what a worker is told to forget
+  std::uint32_t ready_ = 0;               // workers
+  std::uint32_t kept_ = 0;                // of these, kept for a session that is to be alone
+  std::unique_ptr<Error> no_starts_;      // null: workers are replaced as they die
   std::uint32_t pool_size_;
   std::int64_t service_ns_ = -1;    // EWMA; below 0: nothing learned
   std::int64_t hydration_ns_ = -1;  // likewise, of what a session that is not warm costs

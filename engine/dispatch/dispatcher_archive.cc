@@ -80,6 +80,8 @@ void Dispatcher::start(session::Session& session, Errand::Kind kind, Call* call,
     arm(call->timer, call->deadline);
   }
   if (anew != nullptr) errand->anew = *anew;
+  const bool writes_model = kind == Errand::Kind::kPark && session.model != 0;
+  if (writes_model) errand->model = models_.reference(session.model);
   start(std::move(errand));
 }
 
@@ -151,7 +153,8 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
   if (change.delta != nullptr && ipc::has_bug_at_times("lose_append", 10)) {
     change.delta->appends.clear();
   }
-  const bool changes = change.delta != nullptr && !change.delta->empty();
+  const bool sets_model = change.model.has_value();
+  const bool changes = change.delta != nullptr && (sets_model || !change.delta->empty());
   const bool durable = session.durability == Durability::kLocal && ports_.archive != nullptr;
   Result<session::Staged> staged;
   if (changes) {
@@ -161,6 +164,7 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
       !staged && ports_.archive != nullptr && staged.error().retryable && !stopping_;
   if (!staged && !starves) {
     set_warm(session, {});
+    models_.release(change.model.value_or(0));
     staged.error().worker = call.attempts != 0 ? names_[call.worker] : std::string();
     end(call, tl::unexpected(std::move(staged.error())), now);
     return;
@@ -184,6 +188,7 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
     }
     if (changes) {
       session.record.apply(*change.delta, *std::move(staged), change.state_id);
+      if (sets_model) use_model(session, *change.model, now);
       note_commit(session, call.id, call.attempts != 0 ? change.state_id : 0, now);
     }
     return answer(session, call, std::move(change.result), change.warm, now);
@@ -213,6 +218,8 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
   errand->state_id = change.state_id;
   errand->warm = change.warm;
   errand->durable = durable;
+  errand->sets_model = sets_model;
+  errand->model_number = change.model.value_or(0);
   arm(call.timer, call.deadline);
   if (starves) return starve(std::move(errand));
   errand->staged = *std::move(staged);
@@ -223,6 +230,9 @@ void Dispatcher::commit(session::Session& session, Call& call, Change change, Ti
 void Dispatcher::hand_over(std::unique_ptr<Errand> errand) {
   const session::Session& session = *errand->session;
   ipc::kill_point("commit.started");
+  const std::uint32_t model = errand->sets_model ? errand->model_number : session.model;
+  const bool writes_model = errand->sets_model || session.log_excess_bytes > kShortLogBytes;
+  if (writes_model && model != 0) errand->model = models_.reference(model);
   errand->begins = !session.stored;
   errand->snapshots = session.log_excess_bytes > kShortLogBytes;
   start(std::move(errand));
@@ -240,14 +250,16 @@ void Dispatcher::committed(session::Session& session, Errand& errand, TimePoint 
     end(*call, tl::unexpected(errors::store_failed(errand.error, unknown)), now);
   }
   if (errand.end == Errand::End::kUnknown) return;
+  if (errand.end != Errand::End::kDone) models_.release(errand.model_number);
   if (errand.end == Errand::End::kNot) set_warm(session, {});
   if (errand.end == Errand::End::kCorrupted) corrupted(session, std::move(errand.error));
   go_on(session, now);
 }
 
 void Dispatcher::apply(session::Session& session, Errand& errand, TimePoint now) {
-  if (!errand.delta.empty()) {
+  if (errand.changes_session()) {
     session.record.apply(errand.delta, std::move(errand.staged), errand.state_id);
+    if (errand.sets_model) use_model(session, errand.model_number, now);
     note_commit(session, errand.call_id, errand.request_id, now);
   }
   if (Call* const call = std::exchange(errand.call, nullptr)) {
@@ -265,6 +277,10 @@ void Dispatcher::apply(session::Session& session, Errand& errand, TimePoint now)
 void Dispatcher::loaded(session::Session& session, Errand& errand, TimePoint now) {
   switch (errand.end) {
     case Errand::End::kDone: {
+      if (!restore_model(session, errand)) {
+        refuse_all(session, errors::too_many_language_models(LanguageModels::kMost), now);
+        break;
+      }
       session.tier = session::Tier::kShared;
       session.record = std::move(errand.record);
       if (!session.answers && errand.answers) {  // those that it has kept know their age
@@ -323,6 +339,7 @@ void Dispatcher::absent(session::Session& session) {
   session.tier = session::Tier::kShared;
   session.record.reset();
   session.answers.reset();
+  drop_model(session);
   session.exists = false;
   session.stored = false;
   session.parked = false;
@@ -334,6 +351,7 @@ void Dispatcher::corrupted(session::Session& session, Error why) {
   session.exists = true;  // until it is ended
   session.corruption = std::make_unique<Error>(std::move(why));
   session.record.reset();
+  drop_model(session);
   set_warm(session, {});
   residents_.remove(session);
   expiries_.disarm(session.expiry);

@@ -101,19 +101,26 @@ Sent Dispatcher::send(Attempt& attempt, Call& call, bool hydrate) {
   const session::Session& session = *attempt.session;
   attempt.hydrated = hydrate && session.record.version() != 0;
   attempt.pins.args = call.long_args;
-  const Sent sent =
-      ports_.transport.send(attempt.worker, Request{.request_id = attempt.request_id,
-                                                    .command = call.command,
-                                                    .args = call.args->bytes(),
-                                                    .session = session.id(),
-                                                    .attempt = attempt.number,
-                                                    .state = &session.record,
-                                                    .hydrate = attempt.hydrated,
-                                                    .pins = &attempt.pins,
-                                                    .deadline = call.deadline,
-                                                    .lm_version = lm_version_,
-                                                    .place = place_of(attempt.request_id),
-                                                    .streams = attempt.streams});
+  const std::uint32_t number = attempt.moves ? 0 : session.model != 0 ? session.model : pool_model_;
+  worker::ModelNews news;
+  attempt.model = number != 0 ? models_.at(number).id : 0;
+  if (number != 0 && !workers_[attempt.worker]->holds_model(number, attempt.model)) {
+    tell_model(attempt, number, news);
+  }
+  const Sent sent = ports_.transport.send(
+      attempt.worker, Request{.request_id = attempt.request_id,
+                              .command = call.command,
+                              .args = call.args->bytes(),
+                              .session = session.id(),
+                              .attempt = attempt.number,
+                              .state = &session.record,
+                              .hydrate = attempt.hydrated,
+                              .pins = &attempt.pins,
+                              .deadline = call.deadline,
+                              .lm_version = attempt.model,
+                              .place = place_of(attempt.request_id),
+                              .streams = attempt.streams,
+                              .model_news = news.model != nullptr ? &news : nullptr});
   if (sent != Sent::kSent) return sent;
   attempt.order = ++workers_[attempt.worker]->sent;
   if (attempt.hydrated && !attempt.moves) ports_.metrics.hydrations.add(1);
@@ -134,6 +141,8 @@ void Dispatcher::worker_ready(std::uint32_t worker, std::uint64_t epoch, TimePoi
   slot.sent = 0;
   slot.recalled_to = 0;
   slot.stuck_since = {};
+  slot.models.clear();
+  slot.stale_models.clear();
   set_state(slot, slot.is_retired ? WorkerState::kDraining : WorkerState::kReady);
   journal_.note(EventKind::kWorkerReady, now, slot);
   ports_.listener.fleet_due();

@@ -9,6 +9,7 @@
 
 #include "engine/dispatch/dispatcher.h"
 #include "engine/dispatch/errors.h"
+#include "engine/dispatch/language_model.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -27,12 +28,6 @@ std::string clip(std::string text) {
 
 }  // namespace
 
-void Dispatcher::set_lm(std::uint32_t version, std::string_view provider) {
-  if (version < lm_version_) return;  // two that set it may come here in either order
-  lm_version_ = version;
-  breakers_.use(provider);
-}
-
 bool Dispatcher::isolate_breaker(std::string_view name) {
   resilience::NamedBreaker* const found = breakers_.find(name);
   if (found != nullptr) found->breaker.isolate();
@@ -47,7 +42,7 @@ bool Dispatcher::close_breaker(std::string_view name) {
 
 // Takes the permits that the call needs; what it holds when it is refused, `end` returns.
 std::optional<Error> Dispatcher::ask_breakers(Call& call, TimePoint now) {
-  if (resilience::ProviderBreaker* const provider = breakers_.find_for(call.command)) {
+  if (resilience::ProviderBreaker* const provider = provider_for(call)) {
     const auto permit = provider->breaker.try_acquire(now);
     if (!permit) return refuse_by(*provider, now);
     call.provider = provider;
@@ -58,6 +53,14 @@ std::optional<Error> Dispatcher::ask_breakers(Call& call, TimePoint now) {
   call.permit = *permit;
   retry_budget_.note_call(now);
   return std::nullopt;
+}
+
+// The breaker of whoever's language model the call has; null: none is known to be asked.
+resilience::ProviderBreaker* Dispatcher::provider_for(const Call& call) noexcept {
+  if (!breakers_.has_providers()) return nullptr;
+  const LanguageModels::Known* const known = model_of(*call.session);
+  const std::string_view asked = known != nullptr ? provider_of(known->model) : std::string_view();
+  return breakers_.find_for(call.command, asked);
 }
 
 std::optional<Error> Dispatcher::refuse_by(resilience::NamedBreaker& breaker, TimePoint now) {

@@ -93,6 +93,7 @@ void Dispatcher::clear(session::Session& session) {
   }
   session.record.reset();
   session.answers.reset();
+  drop_model(session);
   session.corruption.reset();
   session.suspicion.reset();
   session.exists = false;

@@ -51,6 +51,9 @@ bool Dispatcher::serve(session::Session& session, Call& call, TimePoint now) {
     case CallKind::kUpdateFields:
       update_fields(session, call, now);
       break;
+    case CallKind::kSetModel:
+      set_model(session, call, now);
+      break;
   }
   return session.phase == session::Phase::kIdle;
 }

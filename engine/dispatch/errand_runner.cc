@@ -13,13 +13,15 @@ namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{4} << 20;  // from one group to the next
 
-store::SnapshotView snapshot_of(const session::Session& session) {
+store::SnapshotView snapshot_of(const Errand& errand) {
+  const session::Session& session = *errand.session;
   const session::Record& record = session.record;
   store::SnapshotView view{.version = record.version(),
                            .state_id = record.state_id(),
                            .operations = session.operations,
                            .fields = {},
-                           .answers = session.answers.get()};
+                           .answers = session.answers.get(),
+                           .model = errand.model ? &*errand.model : nullptr};
   view.fields.reserve(record.fields().size());
   for (const session::Field& field : record.fields()) {
     store::FieldView& into = view.fields.emplace_back();
@@ -92,7 +94,7 @@ void ErrandRunner::encode(Errand& errand) {
       add(errand.snapshots ? Kind::kReplace : Kind::kAppend, offset);
       break;
     case Errand::Kind::kPark:
-      store::append_snapshot(snapshot_of(*errand.session), records_);
+      store::append_snapshot(snapshot_of(errand), records_);
       add(Kind::kPark, offset);
       break;
     case Errand::Kind::kRemove:
@@ -106,13 +108,16 @@ void ErrandRunner::encode(Errand& errand) {
 
 void ErrandRunner::encode_records(const Errand& errand) {
   const session::Session& session = *errand.session;
-  const bool changes = !errand.delta.empty();
-  if (errand.snapshots) store::append_snapshot(snapshot_of(session), records_);
+  const bool changes = errand.changes_session();
+  const session::ModelReference none;
+  const session::ModelReference* const set = errand.model ? &*errand.model : &none;
+  if (errand.snapshots) store::append_snapshot(snapshot_of(errand), records_);
   store::append_commit({.version = session.record.version() + (changes ? 1 : 0),
                         .state_id = changes ? errand.state_id : session.record.state_id(),
                         .operations = session.operations + 1,
                         .delta = changes ? &errand.delta : nullptr,
-                        .answer = errand.answer ? &*errand.answer : nullptr},
+                        .answer = errand.answer ? &*errand.answer : nullptr,
+                        .model = errand.sets_model ? set : nullptr},
                        records_);
 }
 
@@ -134,9 +139,9 @@ bool ErrandRunner::settle(Errand& errand) {
     const auto is_it = [&](const session::StoredAnswer& answer) {
       return answer.key == errand.answer->key && answer.asked == errand.answer->asked;
     };
-    done = errand.delta.empty() ? std::ranges::any_of(state->answers, is_it)
-                                : state->state_id == errand.state_id &&
-                                      state->version == errand.session->record.version() + 1;
+    done = errand.changes_session() ? state->state_id == errand.state_id &&
+                                          state->version == errand.session->record.version() + 1
+                                    : std::ranges::any_of(state->answers, is_it);
   }
   errand.end = done ? Errand::End::kDone : Errand::End::kNot;
   return true;
@@ -188,6 +193,7 @@ void ErrandRunner::load(Errand& errand) {
   }
   errand.terms = (*stored)->terms;
   errand.operations = state->operations;
+  errand.model = std::move(state->model);
   errand.log_bytes = (*stored)->log.size();
   for (session::StoredAnswer& answer : state->answers) {
     if (!errand.answers) errand.answers = std::make_unique<session::StoredAnswers>();

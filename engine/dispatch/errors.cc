@@ -154,6 +154,25 @@ Error state_memory_full() {
           .retry_after = Milliseconds(100)};
 }
 
+Error language_model_key_missing(std::string_view id, std::string_view model) {
+  return {.category = ErrorCategory::kSession,
+          .code = "language_model_key_missing",
+          .message = fmt::format("the session '{}' has the language model '{}', whose api_key was "
+                                 "in the memory of an engine that has ended: set it again by "
+                                 "set_lm in this session, or go back to the pool's by "
+                                 "set_lm(model = null)",
+                                 id, model)};
+}
+
+Error too_many_language_models(std::uint32_t limit) {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "too_many_language_models",
+          .message = fmt::format("the sessions of this pool have {} different language models "
+                                 "already, and more are not allowed: share models and keys "
+                                 "between sessions, or end some that have others",
+                                 limit)};
+}
+
 Error no_memory_for_fields() {
   return {.category = ErrorCategory::kResourceError,
           .code = "no_memory_for_fields",

@@ -51,6 +51,9 @@ Error checkout_timeout(Milliseconds waited, std::uint32_t ready_workers,
                        std::string_view last_words);
 Error deadline_exceeded(Milliseconds timeout, bool sent);
 Error cancelled(bool sent);
+// `model`: of the session.
+Error language_model_key_missing(std::string_view id, std::string_view model);
+Error too_many_language_models(std::uint32_t limit);
 Error stopping();
 Error worker_busy(std::string_view worker);
 // Of what is asked of the fleet.

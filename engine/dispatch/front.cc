@@ -21,8 +21,6 @@
 namespace dspool::dispatch {
 namespace {
 
-constexpr std::string_view kSetLm = "set_lm";
-
 constexpr std::size_t kMostCommandBytes = 1024;
 constexpr std::chrono::hours kLongestTimeout{7 * 24};
 constexpr std::chrono::hours kLongestTtl{7 * 24};
@@ -31,7 +29,7 @@ constexpr std::chrono::hours kLongestTtl{7 * 24};
 
 Front::Front(const Config& config, Gate& gate, session::SessionTable& sessions,
              session::Tombstones& tombstones, ipc::PayloadStore& payloads,
-             ipc::StateSegment& segment, Waker& reactor, const Census* census, SetLm set_lm)
+             ipc::StateSegment& segment, Waker& reactor, const Census* census)
     : config_(config),
       gate_(gate),
       sessions_(sessions),
@@ -39,8 +37,7 @@ Front::Front(const Config& config, Gate& gate, session::SessionTable& sessions,
       payloads_(payloads),
       segment_(segment),
       reactor_(reactor),
-      census_(census),
-      set_lm_(std::move(set_lm)) {}
+      census_(census) {}
 
 Result<Answer> Front::execute(std::string_view id, std::string_view command, const Value& args,
                               const CallOptions& options) {
@@ -58,7 +55,7 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
   if (auto valid = check(command, args, options); !valid) {
     return tl::unexpected(std::move(valid.error()));
   }
-  if (command == kSetLm) return set_lm_by_command(id, args);
+  if (sets_language_model(command)) return set_lm_by_command(id, args, options);
   if (options.on_chunk) return execute_streaming(id, command, args, options);
   BlockingCall call;
   call.args = &args;
@@ -98,7 +95,7 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
   if (auto valid = check(command, args, options); !valid) {
     return end(tl::unexpected(std::move(valid.error())));
   }
-  if (command == kSetLm) return end(set_lm_by_command(id, args));
+  if (sets_language_model(command)) return submit_set_lm(id, args, std::move(done), options);
   auto call = std::make_unique<SubmittedCall>();
   call->owned_command = command;
   call->owned_args = std::move(args);
@@ -114,9 +111,16 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
     call->stream = gate_.open_stream(options.on_chunk, chunks_run_on);
     call->window = &call->stream->window();
   }
+  return submit(id, std::move(call), std::move(done));
+}
+
+CallId Front::submit(std::string_view id, std::unique_ptr<SubmittedCall> call, Completion done) {
   for (;;) {
-    auto session = find_session(id, options.create_session);
-    if (!session) return end(tl::unexpected(std::move(session.error())));
+    auto session = find_session(id, call->creates_session);
+    if (!session) {
+      gate_.complete(std::move(done), tl::unexpected(std::move(session.error())));
+      return CallId{0};
+    }
     call->session = std::move(*session);
     call->completion = std::move(done);
     std::uint64_t public_id = 0;
@@ -461,24 +465,70 @@ Result<Answer> Front::run(BlockingCall& call, std::string_view id) {
 
 Result<void> Front::set_lm(const LanguageModel& model) const {
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
-  if (auto valid = check_language_model(model); !valid) return valid;
-  set_lm_(model);
-  return {};
+  const Result<LanguageModel> resolved = resolve_language_model(model);
+  if (!resolved) return tl::unexpected(resolved.error());
+  Result<void> set;
+  gate_.step([&](Dispatcher& dispatcher, TimePoint) { set = dispatcher.set_lm(*resolved); });
+  return set;
 }
 
-Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args) const {
-  if (!id.empty()) {
-    return tl::unexpected(
-        Error{.category = ErrorCategory::kSession,
-              .code = "invalid_arguments",
-              .message = fmt::format("set_lm sets the language model of the whole pool, not of "
-                                     "session '{}': call Engine::set_lm or execute_anonymous",
-                                     id)});
+Result<Answer> Front::set_session_lm(std::string_view id, const std::optional<LanguageModel>& model,
+                                     const CallOptions& options) {
+  if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
+  if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
+  LanguageModel resolved;
+  if (model) {
+    auto known = resolve_language_model(*model);
+    if (!known) return tl::unexpected(std::move(known.error()));
+    resolved = *std::move(known);
   }
-  const Result<LanguageModel> model = language_model_from(args);
+  BlockingCall call;
+  prepare_set_lm(call, model ? &resolved : nullptr, options);
+  return run(call, id);
+}
+
+// Setting it is its own repetition, and a key has to reach the engine again: so an idempotency key
+// is not looked at.
+void Front::prepare_set_lm(Call& call, const LanguageModel* model,
+                           const CallOptions& options) const {
+  prepare(call, {}, options);
+  call.kind = CallKind::kSetModel;
+  call.idempotency_key = {};
+  call.model = model;
+}
+
+Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args,
+                                        const CallOptions& options) {
+  const auto model = language_model_from(args);
   if (!model) return tl::unexpected(model.error());
-  if (auto set = set_lm(*model); !set) return tl::unexpected(std::move(set.error()));
-  return Answer{.value = Value{{"status", "configured"}, {"model", model->model}}};
+  return id.empty() ? set_pool_lm(model->value_or(LanguageModel{}))
+                    : set_session_lm(id, *model, options);
+}
+
+Result<Answer> Front::set_pool_lm(const LanguageModel& model) const {
+  const Result<LanguageModel> resolved = resolve_language_model(model);
+  if (!resolved) return tl::unexpected(resolved.error());
+  if (auto set = set_lm(*resolved); !set) return tl::unexpected(std::move(set.error()));
+  return Answer{.value = Value{{"status", "configured"}, {"model", resolved->model}}};
+}
+
+CallId Front::submit_set_lm(std::string_view id, const Value& args, Completion done,
+                            const CallOptions& options) {
+  const auto end = [&](Result<Answer> result) {
+    gate_.complete(std::move(done), std::move(result));
+    return CallId{0};
+  };
+  const auto model = language_model_from(args);
+  if (!model) return end(tl::unexpected(model.error()));
+  if (id.empty()) return end(set_pool_lm(model->value_or(LanguageModel{})));
+  auto call = std::make_unique<SubmittedCall>();
+  if (*model) {
+    auto resolved = resolve_language_model(**model);
+    if (!resolved) return end(tl::unexpected(std::move(resolved.error())));
+    call->owned_model = *std::move(resolved);
+  }
+  prepare_set_lm(*call, *model ? &call->owned_model : nullptr, options);
+  return submit(id, std::move(call), std::move(done));
 }
 
 }  // namespace dspool::dispatch

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,12 +22,10 @@ namespace dspool::dispatch {
 
 class Front {
  public:
-  // Puts a model in force.
-  using SetLm = std::function<void(const LanguageModel&)>;
   // `census` null: there is no durable store.
   Front(const Config& config, Gate& gate, session::SessionTable& sessions,
         session::Tombstones& tombstones, ipc::PayloadStore& payloads, ipc::StateSegment& segment,
-        Waker& reactor, const Census* census, SetLm set_lm);
+        Waker& reactor, const Census* census);
 
   Result<Answer> execute(std::string_view id, std::string_view command, const Value& args,
                          const CallOptions& options);
@@ -36,9 +34,11 @@ class Front {
   CallId submit(std::string_view id, std::string_view command, Value args, Completion done,
                 const CallOptions& options);
   bool cancel(CallId call);
-  // Also the command of that name, which every adapter has and no worker sees: the keys in it are
-  // the engine's to hold. Errors: initialization / "invalid_language_model".
+  // These are also the commands set_lm and configure_lm, which every pool has and no worker sees:
+  // the keys in them are the engine's to hold. Errors: initialization / "invalid_language_model".
   Result<void> set_lm(const LanguageModel& model) const;
+  Result<Answer> set_session_lm(std::string_view id, const std::optional<LanguageModel>& model,
+                                const CallOptions& options);
   Result<SessionInfo> create_session(std::string_view id, const SessionOptions& options);
   Result<void> touch_session(std::string_view id);
   Result<void> release_session(std::string_view id);
@@ -91,7 +91,13 @@ class Front {
   void prepare(Call& call, std::string_view command, const CallOptions& options) const;
   Result<void> place_arguments(Call& call);
   Result<Answer> run(BlockingCall& call, std::string_view id);
-  [[nodiscard]] Result<Answer> set_lm_by_command(std::string_view id, const Value& args) const;
+  CallId submit(std::string_view id, std::unique_ptr<SubmittedCall> call, Completion done);
+  Result<Answer> set_lm_by_command(std::string_view id, const Value& args,
+                                   const CallOptions& options);
+  CallId submit_set_lm(std::string_view id, const Value& args, Completion done,
+                       const CallOptions& options);
+  [[nodiscard]] Result<Answer> set_pool_lm(const LanguageModel& model) const;
+  void prepare_set_lm(Call& call, const LanguageModel* model, const CallOptions& options) const;
 
   const Config& config_;
   Gate& gate_;
@@ -101,7 +107,6 @@ class Front {
   ipc::StateSegment& segment_;
   Waker& reactor_;
   const Census* const census_;
-  SetLm set_lm_;
 };
 
 }  // namespace dspool::dispatch

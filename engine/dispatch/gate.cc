@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "engine/worker/model_message.h"
 #include "ipc/planted_bug.h"
 
 namespace dspool::dispatch {
@@ -131,10 +132,19 @@ void Gate::watch_timers(Effects& effects) {
 
 Sent Gate::send(std::uint32_t worker, const Request& request) {
   const auto& link = links_[worker];
+  if (request.model_news != nullptr) tell_model(*link, *request.model_news);
   const Sent sent = link->send(request, crowded());
   if (link->outbox().has_more()) effects_->wake_reactor = true;
   ring_later(link);
   return sent;
+}
+
+// A worker that cannot be told is gone, or so far behind that it has to be replaced.
+void Gate::tell_model(worker::Link& link, const worker::ModelNews& news) {
+  const auto sent = link.outbox().tell_language_model(worker::encode_model_news(news));
+  if (sent) return;
+  parts_.supervisor.kill(link.slot(), link.epoch(),
+                         "it was not told the language model: " + sent.error().what);
 }
 
 // Whether one more caller that looks for its answer, and the worker that makes it, would share the

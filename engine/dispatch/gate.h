@@ -56,6 +56,7 @@ struct SubmittedCall : OwnedCall {
 
   std::string owned_command;
   std::string owned_key;
+  LanguageModel owned_model;
   Value owned_args;
   Completion completion;
   std::uint64_t public_id = 0;
@@ -234,6 +235,7 @@ class Gate final : private Transport, private CallListener {
   [[nodiscard]] bool crowded() const noexcept;
   void tell_later(Call& call) noexcept;
   void ring_later(const std::shared_ptr<worker::Link>& link);
+  void tell_model(worker::Link& link, const worker::ModelNews& news);
   void watch_timers(Effects& effects);
   void carry_out(Effects& effects);
   void tell(OwnedCall& call);

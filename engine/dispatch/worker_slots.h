@@ -41,6 +41,7 @@ struct Attempt {
   bool had_begun = false;    // when `grace` was armed last
   bool recalled = false;
   bool alone = false;       // nothing else was there while it was
+  std::uint64_t model = 0;  // the id of its language model; 0: none
   bool moves = false;       // it brings the session to the worker, and executes nothing
   bool streams = false;     // it may send chunks
   std::uint64_t order = 0;  // the how manyeth request that its worker was sent, as sent last
@@ -70,11 +71,15 @@ class WorkerSlot {
   bool is_retired = false;  // what ends here does so as asked, and what starts is not wanted
   // It takes nothing but this session, which is to be alone here, until that has had its attempt.
   const session::Session* kept_for = nullptr;
-  bool is_excused = false;         // its last death is what it ran's fault
-  TimePoint stuck_since{};         // when it was given up for an attempt that does not end; else 0
-  std::uint64_t sent = 0;          // requests in this epoch
-  std::uint64_t recalled_to = 0;   // of these, so many lay there or had begun at the last recall
-  std::uint64_t begun_before = 0;  // when `ring_watch` was armed
+  bool is_excused = false;        // its last death is what it ran's fault
+  TimePoint stuck_since{};        // when it was given up for an attempt that does not end; else 0
+  std::uint64_t sent = 0;         // requests in this epoch
+  std::uint64_t recalled_to = 0;  // of these, so many lay there or had begun at the last recall
+  // The ids of language models that the worker holds in this epoch, by their numbers; and of those
+  // that it holds in vain.
+  std::vector<std::uint64_t> models;
+  std::vector<std::uint64_t> stale_models;
+  std::uint64_t begun_before = 0;        // when `ring_watch` was armed
   Timer ring_watch{kWorkerTimer, this};  // armed while requests may lie behind others
 
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
@@ -94,6 +99,10 @@ class WorkerSlot {
   void set_recalled(Attempt& attempt) noexcept;
   // Closes those, of a worker that is gone.
   void close_recalled() noexcept;
+  // Whether it was told this model, which has this number.
+  [[nodiscard]] bool holds_model(std::uint32_t number, std::uint64_t id) const noexcept {
+    return number < models.size() && models[number] == id;
+  }
   // The attempts in flight behind the first `begun` requests, the one that was sent last first.
   [[nodiscard]] std::vector<Attempt*> find_behind(std::uint64_t begun);
   // Whether one of the first `begun` requests is in flight.

@@ -20,10 +20,10 @@ bool ProviderBreaker::is_asked_by(std::string_view command) const noexcept {
 
 Breakers::Breakers(const CircuitBreakerConfig& config) : config_(config), pool_(kPool, config) {}
 
-ProviderBreaker* Breakers::search_for(std::string_view command) noexcept {
-  for (const auto& provider : providers_) {
-    const bool is_in_use = in_use_.empty() || provider->name == in_use_;
-    if (is_in_use && provider->is_asked_by(command)) return provider.get();
+ProviderBreaker* Breakers::find_for(std::string_view command, std::string_view provider) noexcept {
+  for (const auto& each : providers_) {
+    const bool is_its = provider.empty() || each->name == provider;
+    if (is_its && each->is_asked_by(command)) return each.get();
   }
   return nullptr;
 }

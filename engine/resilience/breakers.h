@@ -50,12 +50,11 @@ class Breakers {
 
   [[nodiscard]] NamedBreaker& pool() noexcept { return pool_; }
   [[nodiscard]] const NamedBreaker& pool() const noexcept { return pool_; }
-  // The provider of the model that the pool uses from here on; empty: not known.
-  void use(std::string_view provider) { in_use_ = provider; }
-  // The breaker that a call of the command has to ask; null: none.
-  [[nodiscard]] ProviderBreaker* find_for(std::string_view command) noexcept {
-    return providers_.empty() ? nullptr : search_for(command);
-  }
+  [[nodiscard]] bool has_providers() const noexcept { return !providers_.empty(); }
+  // The breaker that a call of the command has to ask, whose language model is this provider's;
+  // null: none. Empty: the provider is not known.
+  [[nodiscard]] ProviderBreaker* find_for(std::string_view command,
+                                          std::string_view provider) noexcept;
   // A command has told of a failure of the provider. Null: there are too many, or it cannot be a
   // provider's name.
   ProviderBreaker* learn(std::string_view provider, std::string_view command);
@@ -65,12 +64,9 @@ class Breakers {
   [[nodiscard]] std::vector<BreakerInfo> describe(TimePoint now) const;
 
  private:
-  [[nodiscard]] ProviderBreaker* search_for(std::string_view command) noexcept;
-
   const CircuitBreakerConfig config_;
   NamedBreaker pool_;
   std::vector<std::unique_ptr<ProviderBreaker>> providers_;  // calls point to them
-  std::string in_use_;
 };
 
 }  // namespace dspool::resilience

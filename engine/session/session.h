@@ -92,6 +92,7 @@ class alignas(64) Session {  // what every finder touches lies in its first cach
   WarmAt warm;      // Dispatcher::set_warm
   // kWaiting: the worker that alone may take it, kBacksOff or kAnyAlone.
   std::uint32_t expects = kNoWorker;
+  std::uint32_t model = 0;  // its own, of dispatch::LanguageModels; 0: the pool's
   std::uint64_t operations = 0;
   std::unique_ptr<StoredAnswers> answers;  // null: no call had an idempotency key
   std::chrono::milliseconds ttl;           // after `used`; 0: it does not expire

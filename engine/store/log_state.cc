@@ -52,6 +52,10 @@ LogState::Checked LogState::take(const stored::Snapshot& snapshot, const stored:
   fields_.clear();
   answers_.clear();
   answers_bytes_ = 0;
+  model_.reset();
+  if (snapshot.language_model() != nullptr) {
+    if (Checked taken = take(*snapshot.language_model()); !taken) return taken;
+  }
   if (snapshot.fields() != nullptr) {
     for (const stored::Field* const field : *snapshot.fields()) {
       const std::size_t before = fields_.size();
@@ -79,7 +83,27 @@ LogState::Checked LogState::take(const stored::Commit& commit, const stored::Rec
   if (commit.delta() != nullptr) {
     if (Checked taken = take(*commit.delta()); !taken) return taken;
   }
+  if (commit.language_model() != nullptr) {
+    if (Checked taken = take(*commit.language_model()); !taken) return taken;
+  }
   if (commit.answer() != nullptr) return take(*commit.answer());
+  return {};
+}
+
+LogState::Checked LogState::take(const stored::LanguageModel& model) {
+  const auto name = key_of(*model.model());
+  if (!name) return tl::unexpected(name.error());
+  model_.reset();
+  if (name->empty()) return {};
+  model_.emplace();
+  model_->model = *name;
+  if (model.api_base() != nullptr) {
+    const auto base = key_of(*model.api_base());
+    if (!base) return tl::unexpected(base.error());
+    model_->api_base = *base;
+  }
+  if (model.temperature() >= 0) model_->temperature = model.temperature();
+  model_->had_key = model.had_key();
   return {};
 }
 
@@ -218,7 +242,8 @@ StoredState LogState::finish() && {
       .state_id = state_id_,
       .operations = operations_,
       .fields = {},
-      .answers = {std::move_iterator(answers_.begin()), std::move_iterator(answers_.end())}};
+      .answers = {std::move_iterator(answers_.begin()), std::move_iterator(answers_.end())},
+      .model = std::move(model_)};
   state.fields.reserve(fields_.size());
   while (!fields_.empty()) {
     auto field = fields_.extract(fields_.begin());

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,7 @@ class LogState {
   Checked take(const stored::Commit& commit, const stored::Record& record);
   Checked take(const stored::Delta& delta);
   Checked take(const stored::Answer& answer);
+  Checked take(const stored::LanguageModel& model);
   Checked put(const stored::Field& field);
   Checked append(const stored::Field& field);
   Checked append(std::string_view key, Field& field, Bytes value);
@@ -59,6 +61,7 @@ class LogState {
   std::map<std::string, Field, std::less<>> fields_;
   std::deque<session::StoredAnswer> answers_;
   std::size_t answers_bytes_ = 0;
+  std::optional<session::ModelReference> model_;
   std::size_t record_bytes_left_ = 0;
   std::vector<std::uint8_t> unpacked_;
 };

@@ -59,6 +59,15 @@ void append_answer(std::string& line, const session::StoredAnswer& answer) {
   line.push_back('}');
 }
 
+void append_model(std::string& line, const session::ModelReference& model) {
+  line.append(R"(,"language_model":{)");
+  append_text(line, "model", model.model);
+  line.push_back(',');
+  append_text(line, "api_base", model.api_base);
+  if (model.temperature) line.append(fmt::format(R"(,"temperature":{})", *model.temperature));
+  line.append(fmt::format(R"(,"had_key":{}}})", model.had_key));
+}
+
 // Reading goes on after a mistake, with nothing; the first one is told.
 class LineReader {
  public:
@@ -66,7 +75,7 @@ class LineReader {
 
   tl::expected<SessionLine, std::string> read() {
     check_names(line_, {"id", "id_base64", "ttl_ms", "created_ns", "version", "state_id",
-                        "operations", "fields", "fields_base64", "answers"});
+                        "operations", "fields", "fields_base64", "answers", "language_model"});
     SessionLine session{.id = text(line_, "id"), .terms = {}, .log = {}};
     if (!SessionId::valid(session.id)) fail("its id has not 1 to 128 bytes");
     session.terms.ttl = milliseconds(number(line_, "ttl_ms"));
@@ -78,6 +87,7 @@ class LineReader {
     read_fields("fields", true);
     read_fields("fields_base64", false);
     read_answers();
+    read_model();
     if (!mistake_.empty()) return tl::unexpected(mistake_);
     for (const auto& [key, value] : fields_) {
       snapshot_.fields.push_back({.key = key, .base = value.bytes(), .appended = {}});
@@ -88,6 +98,7 @@ class LineReader {
       return tl::unexpected(std::string("a field is there twice"));
     }
     snapshot_.answers = &answers_;
+    snapshot_.model = model_.model.empty() ? nullptr : &model_;
     append_snapshot(snapshot_, session.log);
     return session;
   }
@@ -167,6 +178,25 @@ class LineReader {
     }
   }
 
+  void read_model() {
+    const ValueView model = line_["language_model"];
+    if (model.is_null()) return;
+    check_names(model,
+                {"model", "model_base64", "api_base", "api_base_base64", "temperature", "had_key"});
+    model_.model = text(model, "model");
+    model_.api_base = text(model, "api_base");
+    const ValueView temperature = model["temperature"];
+    if (!temperature.is_null()) {
+      const bool number = temperature.kind() == Kind::kInt || temperature.kind() == Kind::kDouble;
+      if (!number || !(temperature.as_double() >= 0))
+        fail("\"temperature\" is no number from 0 on");
+      model_.temperature = temperature.as_double();
+    }
+    if (model_.model.empty()) fail("its language model has no name");
+    if (model["had_key"].kind() != Kind::kBool) fail("\"had_key\" is not true or false");
+    model_.had_key = model["had_key"].as_bool();
+  }
+
   session::Fingerprint fingerprint(std::string_view digits) {
     constexpr std::size_t kHalf = 16;
     session::Fingerprint print;
@@ -183,6 +213,7 @@ class LineReader {
   SnapshotView snapshot_;
   std::vector<std::pair<std::string, Value>> fields_;
   session::StoredAnswers answers_;
+  session::ModelReference model_;
 };
 
 }  // namespace
@@ -203,7 +234,9 @@ std::string to_line(std::string_view id, const StoredTerms& terms, const StoredS
     if (i > 0) line.push_back(',');
     append_answer(line, state.answers[i]);
   }
-  line.append("]}");
+  line.push_back(']');
+  if (state.model) append_model(line, *state.model);
+  line.push_back('}');
   return line;
 }
 

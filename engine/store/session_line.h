@@ -2,7 +2,8 @@
 //
 //   {"id":"user-42","ttl_ms":300000,"created_ns":1700000000000000000,"version":3,
 //    "state_id":"17","operations":3,"fields":{"history":["a","b"],"n":1},
-//    "answers":[{"key":"k","asked":"<32 hexadecimal digits>","version":3,"value":1}]}
+//    "answers":[{"key":"k","asked":"<32 hexadecimal digits>","version":3,"value":1}],
+//    "language_model":{"model":"openai/gpt-4o-mini","api_base":"","had_key":true}}
 //
 // Where a text is not UTF-8, or a field's key has a NUL, it stands in base64 under "id_base64",
 // "fields_base64" or "key_base64". A value that JSON cannot hold as it is (bytes, NaN, infinities,

@@ -79,12 +79,21 @@ class Encoder {
     return stored::CreateDelta(builder_, puts, deleted, fields(delta.appends));
   }
 
+  Offset<stored::LanguageModel> model(const session::ModelReference* model) {
+    if (model == nullptr) return {};
+    const auto name = text(model->model);
+    const auto base = text(model->api_base);
+    return stored::CreateLanguageModel(builder_, name, base, model->temperature.value_or(-1),
+                                       model->had_key);
+  }
+
   // Of a SnapshotView or a CommitView.
   template <typename View, typename Content>
   void finish(const View& view, Offset<Content> content, std::vector<std::byte>& to) {
-    builder_.Finish(
-        stored::CreateRecord(builder_, kSchemaVersion, view.version, view.state_id, view.operations,
-                             stored::ContentTraits<Content>::enum_value, content.Union()));
+    builder_.Finish(stored::CreateRecord(
+        builder_, view.model != nullptr ? kLanguageModelsVersion : kFirstSchemaVersion,
+        view.version, view.state_id, view.operations, stored::ContentTraits<Content>::enum_value,
+        content.Union()));
     append_frame({builder_.GetBufferPointer(), builder_.GetSize()}, to);
   }
 
@@ -107,8 +116,13 @@ std::size_t bytes_of(std::span<const session::Delta::Put> puts) noexcept {
   return bytes;
 }
 
+std::size_t bytes_of(const session::ModelReference* model) noexcept {
+  return model != nullptr ? kFieldBytes + model->model.size() + model->api_base.size() : 0;
+}
+
 std::size_t bytes_of(const CommitView& commit) noexcept {
   std::size_t bytes = commit.answer != nullptr ? bytes_of(*commit.answer) : 0;
+  bytes += bytes_of(commit.model);
   if (commit.delta == nullptr) return bytes;
   bytes += bytes_of(commit.delta->puts) + bytes_of(commit.delta->appends);
   for (const std::string_view key : commit.delta->deletes) bytes += kFieldBytes + key.size();
@@ -116,7 +130,7 @@ std::size_t bytes_of(const CommitView& commit) noexcept {
 }
 
 std::size_t bytes_of(const SnapshotView& snapshot) noexcept {
-  std::size_t bytes = 0;
+  std::size_t bytes = bytes_of(snapshot.model);
   for (const FieldView& field : snapshot.fields) {
     bytes += kFieldBytes + field.key.size() + field.base.size();
     for (const std::span<const std::byte> part : field.appended) bytes += part.size();
@@ -143,7 +157,9 @@ void append_snapshot(const SnapshotView& snapshot, std::vector<std::byte>& to) {
   }
   const auto all_fields = encoder.builder().CreateVector(fields);
   const auto all_answers = encoder.builder().CreateVector(answers);
-  encoder.finish(snapshot, stored::CreateSnapshot(encoder.builder(), all_fields, all_answers), to);
+  const auto model = encoder.model(snapshot.model);
+  encoder.finish(snapshot,
+                 stored::CreateSnapshot(encoder.builder(), all_fields, all_answers, model), to);
 }
 
 void append_commit(const CommitView& commit, std::vector<std::byte>& to) {
@@ -152,7 +168,8 @@ void append_commit(const CommitView& commit, std::vector<std::byte>& to) {
   if (commit.delta != nullptr) delta = encoder.delta(*commit.delta);
   Offset<stored::Answer> answer;
   if (commit.answer != nullptr) answer = encoder.answer(*commit.answer);
-  encoder.finish(commit, stored::CreateCommit(encoder.builder(), delta, answer), to);
+  const auto model = encoder.model(commit.model);
+  encoder.finish(commit, stored::CreateCommit(encoder.builder(), delta, answer, model), to);
 }
 
 }  // namespace dspool::store

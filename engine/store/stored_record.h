@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dspool/error.h"
+#include "engine/session/model_reference.h"
 #include "engine/session/record.h"
 #include "engine/session/stored_answers.h"
 
@@ -33,6 +34,7 @@ struct SnapshotView {
   std::uint64_t operations = 0;
   std::vector<FieldView> fields;
   const session::StoredAnswers* answers = nullptr;  // null: none
+  const session::ModelReference* model = nullptr;   // null: the session has none of its own
 };
 
 struct CommitView {
@@ -41,6 +43,8 @@ struct CommitView {
   std::uint64_t operations = 0;
   const session::Delta* delta = nullptr;          // null: it changed nothing
   const session::StoredAnswer* answer = nullptr;  // null: it had no idempotency key
+  const session::ModelReference* model =
+      nullptr;  // with an empty name: none from here on; null: as before
 };
 
 // Append one record. `to` keeps its capacity.
@@ -57,8 +61,9 @@ struct StoredState {
   std::uint64_t version = 0;
   std::uint64_t state_id = 0;
   std::uint64_t operations = 0;
-  std::vector<StoredField> fields;             // sorted by key
-  std::vector<session::StoredAnswer> answers;  // the oldest first; `stored` is not set
+  std::vector<StoredField> fields;                 // sorted by key
+  std::vector<session::StoredAnswer> answers;      // the oldest first; `stored` is not set
+  std::optional<session::ModelReference> model{};  // nothing: the session has none of its own
 };
 // Trusts nothing: checksums, FlatBuffers, every FlexBuffer, versions without a gap.
 // Errors: session / "session_corrupted", with what is wrong; "schema_too_new".

@@ -1,5 +1,7 @@
 #include "engine/worker/control_outbox.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -20,12 +22,9 @@ ipc::Result<void> ControlOutbox::hand_over(const wire::Handover& handover, int d
   return flush();
 }
 
-ipc::Result<void> ControlOutbox::tell_language_model(std::span<const std::byte> model) {
+ipc::Result<void> ControlOutbox::tell_language_model(std::vector<std::byte> model) {
   const std::lock_guard lock(mutex_);
-  const auto before =
-      std::ranges::find_if(waiting_, [](const Message& message) { return message.descriptor < 0; });
-  Message& message = before != waiting_.end() ? *before : waiting_.emplace_back();
-  message.model.assign(model.begin(), model.end());
+  waiting_.emplace_back().model = std::move(model);
   return flush();
 }
 
@@ -47,11 +46,18 @@ void ControlOutbox::close() {
   static_cast<void>(flush());
 }
 
+// A key that it has goes with it.
+void ControlOutbox::drop_first() {
+  std::vector<std::byte>& model = waiting_.front().model;
+  ::explicit_bzero(model.data(), model.size());
+  waiting_.pop_front();
+}
+
 // What came of the last message, which has been sent, or waits, unless that is an error.
 ipc::Result<void> ControlOutbox::flush() {
   ipc::Result<void> last;
   if (is_closed_) {
-    waiting_.clear();
+    while (!waiting_.empty()) drop_first();
     last = tl::unexpected(ipc::Fault{ipc::FaultKind::kPeerGone, "the worker is gone"});
   }
   while (!waiting_.empty()) {
@@ -61,7 +67,7 @@ ipc::Result<void> ControlOutbox::flush() {
       last = {};
       break;
     }
-    waiting_.pop_front();
+    drop_first();
   }
   has_more_.store(!waiting_.empty(), std::memory_order_release);  // (M)
   return last;

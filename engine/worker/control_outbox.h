@@ -30,9 +30,8 @@ class ControlOutbox {
   // with 0, until `close`. Errors: those of EngineChannel::send_control, but kFull.
   ipc::Result<void> hand_over(const wire::Handover& handover, int descriptor,
                               std::uint64_t request_id);
-  // An encoded wire::LanguageModel, which takes the place of one that still waits. Errors: the
-  // same.
-  ipc::Result<void> tell_language_model(std::span<const std::byte> model);
+  // An encoded wire::LanguageModel, which is wiped once it is sent. Errors: the same.
+  ipc::Result<void> tell_language_model(std::vector<std::byte> model);
 
   // Whether something waits; then `send_on` is due, again and again.
   [[nodiscard]] bool has_more() const noexcept { return has_more_.load(std::memory_order_acquire); }
@@ -52,6 +51,7 @@ class ControlOutbox {
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept;
   };
   ipc::Result<void> flush();
+  void drop_first();
 
   const ipc::EngineChannel& channel_;
   std::atomic<bool> has_more_ = false;  // (M) release: what was sent can be forgotten

@@ -28,6 +28,14 @@ struct Pins {
   PayloadRef state;
 };
 
+// What a worker has to be told of language models before a request: one that it needs, by its id,
+// and those that it needs no more.
+struct ModelNews {
+  std::uint64_t id = 0;
+  const LanguageModel* model = nullptr;
+  std::span<const std::uint64_t> forget;
+};
+
 // Views are good for the call that takes the Request only.
 struct Request {
   std::uint64_t request_id = 0;
@@ -39,9 +47,10 @@ struct Request {
   bool hydrate = false;                    // send the fields too
   Pins* pins = nullptr;  // `args` is set where they are too long; takes `state`; set with `hydrate`
   session::TimePoint deadline{};
-  std::uint32_t lm_version = 0;
-  std::uint32_t place = 0;  // where the worker is told of it while it runs (ipc/attention.h)
-  bool streams = false;     // its caller listens to chunks
+  std::uint64_t lm_version = 0;  // the id of its language model; 0: none is set
+  std::uint32_t place = 0;       // where the worker is told of it while it runs (ipc/attention.h)
+  bool streams = false;          // its caller listens to chunks
+  const ModelNews* model_news = nullptr;  // null: there is none
 };
 
 enum class Sent : std::uint8_t {

@@ -15,23 +15,11 @@
 #include "engine/worker/start_error.h"
 #include "ipc/memory_room.h"
 #include "ipc/planted_bug.h"
-#include "schemas/control_generated.h"
 
 namespace dspool::worker {
 namespace {
 
 static_assert(WorkerConfig::kLeastRingBytes == ipc::kMinRingBytes);
-
-std::vector<std::byte> encode_language_model(const LanguageModel& model, std::uint32_t version) {
-  flatbuffers::FlatBufferBuilder builder;
-  const auto name = builder.CreateString(model.model);
-  const auto base = builder.CreateString(model.api_base);
-  const auto key = builder.CreateString(model.api_key);
-  builder.Finish(
-      wire::CreateLanguageModel(builder, version, name, base, key, model.temperature.value_or(-1)));
-  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
-  return {bytes.begin(), bytes.end()};
-}
 
 // A result, what changed, and their envelope.
 std::uint64_t longest_answer_bytes(std::uint64_t max_payload_bytes) {
@@ -180,20 +168,6 @@ void Supervisor::abort(std::uint32_t slot, std::uint64_t epoch, std::string_view
     place.kill_at = Clock::now() + kLastWords;
     place.kill_why = "it has not ended upon SIGABRT";
   });
-}
-
-std::uint32_t Supervisor::set_lm(const LanguageModel& model) {
-  const std::lock_guard lock(lm_mutex_);
-  lm_message_ = encode_language_model(model, ++lm_version_);
-  for (const auto& link : lm_links_) tell_language_model(*link);
-  return lm_version_;
-}
-
-// REQUIRES: lm_mutex_.
-void Supervisor::tell_language_model(Link& link) {
-  const auto sent = link.outbox().tell_language_model(lm_message_);
-  if (sent) return;
-  kill(link.slot(), link.epoch(), "it was not told the language model: " + sent.error().what);
 }
 
 Result<void> Supervisor::wait_first_ready(std::chrono::milliseconds patience) {
@@ -365,11 +339,6 @@ Result<void> Supervisor::try_spawn(std::uint32_t slot) {
   link->pidfd = (*process)->pidfd();
   link->pid = (*process)->pid();
   greet(*link);
-  {
-    const std::lock_guard lock(lm_mutex_);
-    lm_links_.push_back(link);
-    if (lm_version_ != 0) tell_language_model(*link);
-  }
   Slot& place = slots_[slot];
   place.link = link;
   place.process = std::move(*process);
@@ -423,10 +392,6 @@ void Supervisor::hang_up(Slot& place, bool has_served) {
   if (place.wanted && !place.kill_at) {  // one that was drained has until kill_at_
     place.kill_at = Clock::now() + kHangUpGrace;
     place.kill_why = "it has closed its end of the channel, and has not ended";
-  }
-  {
-    const std::lock_guard lock(lm_mutex_);
-    std::erase(lm_links_, place.link);
   }
   count_out(place);
 }

@@ -22,7 +22,6 @@
 #include <thread>
 #include <vector>
 
-#include "dspool/call.h"
 #include "dspool/config.h"
 #include "dspool/error.h"
 #include "engine/telemetry/log.h"
@@ -100,9 +99,6 @@ class Supervisor {
   // The same for one that is stuck: with SIGABRT, upon which Python tells the log what all its
   // threads were doing, and after kLastWords with SIGKILL.
   void abort(std::uint32_t slot, std::uint64_t epoch, std::string_view why);
-  // Hands the model to every worker, now and later. Returns its version, which grows. A worker that
-  // cannot be told is replaced by one that is. REQUIRES: its strings are bounded (Front).
-  std::uint32_t set_lm(const LanguageModel& model);
 
   // Waits until a worker is ready, or the first one could not start: then its error.
   Result<void> wait_first_ready(std::chrono::milliseconds patience);
@@ -146,7 +142,6 @@ class Supervisor {
   void read_outputs();
   [[nodiscard]] std::optional<Clock::time_point> next_due() const;
   void act_on_time();
-  void tell_language_model(Link& link);
   void spawn(std::uint32_t slot);
   Result<void> try_spawn(std::uint32_t slot);
   // Whether workers can begin now, or it is known why they cannot.
@@ -184,11 +179,6 @@ class Supervisor {
   std::deque<Command> commands_;
   std::uint32_t ready_ = 0;
   std::optional<Error> first_failure_;
-
-  std::mutex lm_mutex_;  // guards what follows; control sockets are written under it, in order
-  std::vector<std::byte> lm_message_;
-  std::uint32_t lm_version_ = 0;
-  std::vector<std::shared_ptr<Link>> lm_links_;
 
   int wake_;  // eventfd
   std::thread thread_;

@@ -163,12 +163,13 @@ bool CommandRunner::run() {
   if (ended_) return writer_.cancelled(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (need_state_) return writer_.need_state(ticket_) != ResponseWriter::Sent::kEngineGone;
   if (adopts_) return refusal_ ? fail(*refusal_, 0) : adopt();
-  if (!worker_.language_models.require(lm_version_)) return false;
-  if (!refusal_ && lm_version_ != 0) refusal_ = worker_.language_models.refusal();
+  const HeldModel* const model = worker_.language_models.require(lm_version_);
+  if (model == nullptr) return false;
+  if (!refusal_ && model->refusal) refusal_ = model->refusal;
   if (refusal_) return fail(*refusal_, 0);
 
   SessionState& state = session_state(session());
-  begin_call(state);
+  begin_call(state, *model);
   state.open = true;
   state.reading_ns = 0;
   const std::uint64_t start_ns = now_ns();
@@ -191,8 +192,9 @@ pybind11::object CommandRunner::make_call() const {
   return python::make_call(worker_.channel, worker_.max_payload_bytes, worker_.cancelled_error);
 }
 
-void CommandRunner::begin_call(SessionState& state) {
+void CommandRunner::begin_call(SessionState& state, const HeldModel& model) {
   live_call(call_).begin(terms_);
+  live_call(call_).set_language_model(model.model);
   Py_XSETREF(state.call, Py_NewRef(call_.ptr()));
 }
 
@@ -200,6 +202,7 @@ void CommandRunner::begin_call(SessionState& state) {
 void CommandRunner::end_call(SessionState& state) {
   live_call(call_).end();
   ticket_.usage = live_call(call_).usage();
+  live_call(call_).set_language_model(pybind11::none());  // which may be forgotten now
   Py_XSETREF(state.call, Py_NewRef(Py_None));
   if (call_.ref_count() > 1) call_ = make_call();
 }

@@ -70,7 +70,7 @@ class CommandRunner {
   void refuse_arguments();
 
   pybind11::object make_call() const;
-  void begin_call(SessionState& state);
+  void begin_call(SessionState& state, const HeldModel& model);
   void end_call(SessionState& state);
   bool adopt();
   bool answer(pybind11::object result, std::uint64_t service_ns);
@@ -99,7 +99,7 @@ class CommandRunner {
   Ticket ticket_;
   CallTerms terms_;
   SessionVersion version_;
-  std::uint32_t lm_version_ = 0;
+  std::uint64_t lm_version_ = 0;
   std::uint64_t hydration_start_ns_ = 0;  // 0: it came without fields
   const Command* command_ = nullptr;
   SessionCache::Lease lease_;  // none in an anonymous call

@@ -76,8 +76,8 @@ TEST(LanguageModelTest, IsTheSameInAllWorkersHoweverManySetIt) {
   EXPECT_THAT(seen, SizeIs(1));
 }
 
-// More of them than an idle worker's socket holds: it is replaced by one that knows the last.
-TEST(LanguageModelTest, ThatCannotBeToldAnyMoreCostsAWorkerAndNoCall) {
+// More of them than an idle worker's socket holds: it is told the last one, by who needs it.
+TEST(LanguageModelTest, ThatNobodyHasNeededIsNotTold) {
   const auto engine = test::start_pool(test::pool_config(1));
   ASSERT_NE(engine, nullptr);
   for (int i = 0; i < 2'000; ++i) {
@@ -86,6 +86,7 @@ TEST(LanguageModelTest, ThatCannotBeToldAnyMoreCostsAWorkerAndNoCall) {
   const auto told = engine->execute_anonymous("language_model", {}, {.max_retries = 3});
   ASSERT_TRUE(told) << told.error().describe();
   EXPECT_EQ(told->value["model"].as_string(), "openai/1999");
+  EXPECT_EQ(engine->stats().worker_restarts, 0U);
 }
 
 TEST(LanguageModelTest, IsSetByASubmittedCommandToo) {
@@ -111,8 +112,11 @@ TEST(LanguageModelTest, ThatMakesNoSenseIsRefused) {
   EXPECT_THAT(refusal({{"model", "m"}, {"temprature", 0.5}}), HasSubstr("'temprature'"));
   EXPECT_THAT(refusal({{"model", "m"}, {"temperature", "0.5"}}), HasSubstr("must be a number"));
   EXPECT_THAT(refusal({{"model", "m"}, {"api_key", 5}}), HasSubstr("must be a string"));
+  EXPECT_THAT(refusal({{"model", "m"}, {"provider", 5}}), HasSubstr("must be a string"));
+  EXPECT_THAT(refusal({{"model", "m"}}), HasSubstr("write provider/m, where the provider is one"));
   EXPECT_THAT(refusal({{"model", std::string(10'000, 'm')}}), HasSubstr("at most"));
-  EXPECT_TRUE(engine->execute_anonymous("set_lm", {{"model", "m"}, {"temperature", nullptr}}));
+  EXPECT_TRUE(
+      engine->execute_anonymous("set_lm", {{"model", "openai/m"}, {"temperature", nullptr}}));
 }
 
 TEST(LanguageModelTest, ItsKeyIsNotInTheWorkersEnvironmentOrCommandLine) {

@@ -160,6 +160,25 @@ TEST_F(PoolBreakerTest, IsIsolatedByHandUntilItIsClosed) {
   EXPECT_EQ(test::code_of(engine->close_breaker("pools")), "unknown_breaker");
 }
 
+TEST(RetryAfterTest, IsWaitedForUnlessTheDeadlineLeavesNoTime) {
+  const auto engine = test::start_pool(test::pool_config(1));
+  ASSERT_NE(engine, nullptr);
+  const auto hasty =
+      engine->execute_in_session("a", "ask_for_patience", {{"seconds", 3'600}},
+                                 {.timeout = std::chrono::minutes(30), .max_retries = 3});
+  ASSERT_FALSE(hasty);
+  EXPECT_EQ(hasty.error().category, ErrorCategory::kResourceError);
+  EXPECT_EQ(hasty.error().code, "command_failed");
+  EXPECT_EQ(hasty.error().retry_after, std::chrono::hours(1));
+  EXPECT_EQ(hasty.error().attempts, 1U);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto patient = engine->execute_in_session("a", "ask_for_patience", {{"seconds", 0.3}},
+                                                  {.timeout = test::kPatience, .max_retries = 1});
+  ASSERT_TRUE(patient) << patient.error().describe();
+  EXPECT_EQ(patient->attempts, 2U);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(300));
+}
+
 TEST(ProviderBreakerTest, StandsInTheWayOfWhatAsksTheProviderOnly) {
   Config config = test::pool_config(1);
   config.circuit_breaker.enabled = true;

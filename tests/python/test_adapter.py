@@ -302,7 +302,7 @@ def test_a_hook_that_fails_costs_no_worker() -> None:
 
 def test_keys_are_struck_out_of_errors() -> None:
     host = AdapterHost(Shop())
-    assert host.set_language_model(1, "m", None, "sk-secret", None) is None
+    assert host.set_language_model(1, "m", None, "sk-secret", None)[1] is None
     report = host.describe(ValueError("bad key sk-secret"), "buy")
     assert "sk-secret" not in "".join(map(str, report))
     assert "<api_key>" in report.message
@@ -311,7 +311,7 @@ def test_keys_are_struck_out_of_errors() -> None:
 def host_with_keys(*keys: str) -> AdapterHost:
     host = AdapterHost(Shop())
     for version, key in enumerate(keys, start=1):
-        assert host.set_language_model(version, "m", None, key, None) is None
+        assert host.set_language_model(version, "m", None, key, None)[1] is None
     return host
 
 
@@ -371,7 +371,7 @@ def test_an_adapter_that_refuses_a_language_model_is_reported() -> None:
         def set_lm(self, language_model: LanguageModel) -> None:
             raise RuntimeError(f"no {language_model.api_key}")
 
-    report = AdapterHost(Picky()).set_language_model(1, "m", None, "sk-secret", None)
+    _, report = AdapterHost(Picky()).set_language_model(1, "m", None, "sk-secret", None)
     assert report is not None
     assert report.code == "set_lm_failed"
     assert "'m'" in report.message
@@ -386,5 +386,16 @@ def test_an_empty_key_is_no_key() -> None:
             self.model = language_model
 
     adapter = Keeps()
-    AdapterHost(adapter).set_language_model(3, "m", "http://x", None, 0.5)
-    assert adapter.model == LanguageModel(3, "m", "http://x", None, 0.5)
+    told, _ = AdapterHost(adapter).set_language_model(3, "m", "http://x", None, 0.5)
+    assert adapter.model is told
+    assert told == LanguageModel(3, "m", "http://x", None, 0.5)
+
+
+def test_a_key_is_forgotten_with_the_last_model_that_has_it() -> None:
+    host = host_with_keys("sk-secret", "sk-secret", "sk-another")
+    host.forget_language_model(1)
+    host.forget_language_model(17)
+    assert host.describe(ValueError("sk-secret"), "buy").message == "ValueError: <api_key>"
+    host.forget_language_model(2)
+    report = host.describe(ValueError("sk-secret, sk-another"), "buy")
+    assert report.message == "ValueError: sk-secret, <api_key>"

@@ -333,6 +333,38 @@ TEST(WorkerLanguageModelTest, ARefusalIsTheErrorOfWhoNeedsItWithoutTheKey) {
   EXPECT_TRUE(worker.call(Call{.command = "model", .lm_version = 2}).result().IsMap());
 }
 
+TEST(WorkerLanguageModelTest, IsTheRequestsOwnHoweverManyThereAre) {
+  WorkerHarness worker;
+  for (const std::uint64_t id : {1U, 2U, 3U}) {
+    worker.send_language_model(id, "model-" + std::to_string(id), "secret-" + std::to_string(id));
+  }
+  for (const std::uint64_t id : {2U, 1U, 3U, 3U, 1U}) {
+    const Reply reply = worker.call(Call{.command = "own_model", .lm_version = id});
+    EXPECT_EQ(reply.result().AsString().str(), "model-" + std::to_string(id));
+  }
+  EXPECT_TRUE(worker.call(Call{.command = "own_model"}).result().IsNull());
+  EXPECT_EQ(worker.call(Call{.command = "times_told"}).result().AsInt64(), 3);
+}
+
+TEST(WorkerLanguageModelTest, ARefusalIsOfTheOneThatWasRefused) {
+  WorkerHarness worker;
+  worker.send_language_model(1, "first", "");
+  worker.send_language_model(2, "refused", "secret-2");
+  EXPECT_EQ(worker.call(Call{.command = "own_model", .lm_version = 2}).error().code()->str(),
+            "set_lm_failed");
+  EXPECT_EQ(worker.call(Call{.command = "own_model", .lm_version = 1}).result().AsString().str(),
+            "first");
+}
+
+TEST(WorkerLanguageModelTest, OneThatIsForgottenIsNotThereAnyMore) {
+  WorkerHarness worker;
+  worker.send_language_model(1, "first", "secret-of-the-first");
+  EXPECT_TRUE(worker.call(Call{.command = "own_model", .lm_version = 1}).result().IsString());
+  worker.send_language_model(2, "second", "", {1});
+  EXPECT_TRUE(worker.call(Call{.command = "own_model", .lm_version = 2}).result().IsString());
+  EXPECT_EQ(worker.call(Call{.command = "models_alive"}).result().AsInt64(), 1);
+}
+
 TEST(WorkerLanguageModelTest, AllThreadsWaitForIt) {
   WorkerHarness worker({.max_in_flight = 4});
   for (int i = 0; i < 4; ++i) worker.send(Call{.command = "model", .lm_version = 1});

@@ -232,11 +232,14 @@ void WorkerHarness::send(wire::MessageType type, std::uint64_t request_id) {
   send_bytes(type, request_id, {});
 }
 
-void WorkerHarness::send_language_model(std::uint32_t version, const std::string& model,
-                                        const std::string& api_key) {
+void WorkerHarness::send_language_model(std::uint64_t version, const std::string& model,
+                                        const std::string& api_key,
+                                        const std::vector<std::uint64_t>& forget) {
   flatbuffers::FlatBufferBuilder builder;
-  builder.Finish(wire::CreateLanguageModel(builder, version, builder.CreateString(model), 0,
-                                           builder.CreateString(api_key)));
+  const auto name = builder.CreateString(model);
+  const auto key = builder.CreateString(api_key);
+  builder.Finish(
+      wire::CreateLanguageModel(builder, version, name, 0, key, -1, builder.CreateVector(forget)));
   const auto sent = channel_->send_control(
       std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())));
   if (!sent) throw std::runtime_error(sent.error().what);

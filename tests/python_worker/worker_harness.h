@@ -35,7 +35,7 @@ struct Call {
   std::uint64_t state_id = 0;
   std::optional<Fields> state{};
   std::uint64_t deadline_ns = 0;
-  std::uint32_t lm_version = 0;
+  std::uint64_t lm_version = 0;
   std::uint32_t attempt = 1;
   bool recalled = false;  // taken back before the worker can see it
   std::uint32_t place = 0;
@@ -78,8 +78,9 @@ class WorkerHarness {
   // before the request, or after it when `late`.
   std::uint64_t send(const Call& call, bool late = false);
   void send(wire::MessageType type, std::uint64_t request_id = 0);
-  void send_language_model(std::uint32_t version, const std::string& model,
-                           const std::string& api_key);
+  void send_language_model(std::uint64_t version, const std::string& model,
+                           const std::string& api_key,
+                           const std::vector<std::uint64_t>& forget = {});
   // The next record. Throws when the worker ends or is silent for a minute.
   Reply receive();
   Reply call(const Call& call);

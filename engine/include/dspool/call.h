@@ -78,13 +78,17 @@ using Completion = std::function<void(Result<Answer>)>;
 // Names a submitted call, for `Engine::cancel`.
 enum class CallId : std::uint64_t {};
 
-// The language model for a pool. The key is held by the engine and handed to workers over a
-// descriptor; it is never part of a session, a log or a message in shared memory.
+// A language model, of a pool or of a session. The key is held by the engine and handed to workers
+// over a descriptor; it is never part of a session, a log or a message in shared memory.
 struct LanguageModel {
-  std::string model{};     // as LiteLLM names it: "openai/gpt-4o-mini"
+  // As LiteLLM names it: "openai/gpt-4o-mini". A bare name gets its provider: `provider`, or where
+  // that is empty, whoever is known to make models of such names ("gemini-1.5-flash"), or where
+  // there is an api_base, "openai"; one that nobody knows is refused.
+  std::string model{};
+  std::string provider{};
   std::string api_base{};  // empty: the provider's own
   std::string api_key{};
-  std::optional<double> temperature{};
+  std::optional<double> temperature{};  // from 0 on; nothing: the model's own default
 };
 
 }  // namespace dspool

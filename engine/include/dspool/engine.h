@@ -70,8 +70,19 @@ class Engine {
   bool cancel(CallId call);
 
   // Sets the language model of the whole pool, for workers started later too. In effect for
-  // every attempt sent after it returns. Errors: initialization / "invalid_language_model".
+  // every attempt sent after it returns, in sessions that have none of their own. Also the command
+  // "set_lm", or "configure_lm", of an anonymous call. Errors: initialization /
+  // "invalid_language_model"; resource_error / "too_many_language_models".
   Result<void> set_lm(const LanguageModel& model);
+  // Gives the session a language model of its own; nothing: that of the pool again. Also the
+  // command "set_lm", or "configure_lm", in the session, where `model = null` stands for nothing.
+  // It takes its turn in the session's queue and is a commit: what is stored of it, moves and
+  // survives the engine is all but the api_key. After the engine's end the calls of a session whose
+  // model had one end with session / "language_model_key_missing", until it is set again. An
+  // idempotency key is not looked at: to set it twice is to set it once. Errors also: as
+  // `update_fields`.
+  Result<Answer> set_session_lm(std::string_view id, const std::optional<LanguageModel>& model,
+                                const CallOptions& options = {});
 
   // ---- health ----
   // Workers are asked for a sign of life every health.probe_interval, beside their work; one that

@@ -67,7 +67,8 @@ struct SessionInfo {
   bool at_rest = false;  // its fields are in the durable store alone, until it is used
   // Its state has ended workers, and none is given it: Engine::release_session.
   bool quarantined = false;
-  std::string warm_worker;  // where its fields are warm; empty: nowhere
+  std::string language_model;  // of its own (Engine::set_session_lm); empty: the pool's
+  std::string warm_worker;     // where its fields are warm; empty: nowhere
   std::chrono::system_clock::time_point started_at;
   std::chrono::system_clock::time_point last_activity;
   // Until it expires, if nothing happens; nothing: it does not.

@@ -41,7 +41,12 @@ class Adapter:
         """Called once, when the engine has told the worker to drain."""
 
     def set_lm(self, language_model: LanguageModel) -> None:
-        """Called before the first command that needs this language model."""
+        """Called once in this worker for each language model, before the first command that needs
+        it. Raising here refuses it: the commands that need it end with that, and no others.
+
+        Sessions may have language models of their own, so that several are in use at once: which
+        one a command is to use says `session.language_model`.
+        """
 
     def describe_error(self, error: Exception) -> CommandError | None:  # noqa: ARG002
         """What an exception means that a command raised, where that was no CommandError.

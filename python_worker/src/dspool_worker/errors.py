@@ -85,6 +85,9 @@ class Secrets:
             # The longest first, or a key that begins like another would leave its end behind.
             self._keys = sorted([*self._keys, key], key=len, reverse=True)
 
+    def remove(self, key: str) -> None:
+        self._keys = [kept for kept in self._keys if kept != key]
+
     def strike_from(self, text: str) -> str:
         for key in self._keys:
             text = text.replace(key, "<api_key>")

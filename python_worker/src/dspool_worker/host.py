@@ -27,6 +27,7 @@ class AdapterHost:
         self.adapter = adapter
         self.commands = commands_of(adapter)
         self._secrets = Secrets()
+        self._keys: dict[int, str] = {}  # of the language models that it holds
 
     def unknown_command(self, name: bytes) -> ErrorReport:
         text = name.decode("utf-8", "backslashreplace")
@@ -73,20 +74,27 @@ class AdapterHost:
         api_base: str | None,
         api_key: str | None,
         temperature: float | None,
-    ) -> ErrorReport | None:
-        """Hands a language model to the adapter; returns why it was refused, or None."""
+    ) -> tuple[LanguageModel, ErrorReport | None]:
+        """Hands a language model to the adapter; returns it, and why it was refused, or None."""
         if api_key:
+            self._keys[version] = api_key
             self._secrets.add(api_key)
+        language_model = LanguageModel(version, model, api_base, api_key or None, temperature)
         try:
-            self.adapter.set_lm(
-                LanguageModel(version, model, api_base, api_key or None, temperature)
-            )
+            self.adapter.set_lm(language_model)
         except Exception as error:
             message = f"the adapter refused the language model {model!r}: {summary(error)}"
-            return report_exception(
+            report = report_exception(
                 error, code="set_lm_failed", message=message, secrets=self._secrets
             )
-        return None
+            return language_model, report
+        return language_model, None
+
+    def forget_language_model(self, version: int) -> None:
+        """No command will be run with this language model any more."""
+        key = self._keys.pop(version, None)
+        if key is not None and key not in self._keys.values():
+            self._secrets.remove(key)
 
     def _usage(self, command: str) -> str:
         signature = inspect.signature(self.commands[command])

@@ -1,19 +1,19 @@
-"""The language model that a pool uses."""
+"""The language model that a call uses."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A language model, as the application set it for the whole pool.
+    """A language model, as the application set it: for the whole pool, or for sessions.
 
     The key is left out of `repr`, so that it does not reach a log by accident.
     """
 
     version: int
-    """Grows with every change."""
+    """Names it: another model, or the same with another key, has another version."""
     model: str
-    """As LiteLLM names it: "openai/gpt-4o-mini"."""
+    """As LiteLLM names it, with its provider: "openai/gpt-4o-mini"."""
     api_base: str | None = None
     """None: the provider's own address."""
     api_key: str | None = field(default=None, repr=False)

@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import Any
 
-from dspool_worker import Adapter, CommandError, LanguageModel, Session
+from dspool_worker import Adapter, CommandError, Session
 
 if os.path.exists(os.environ.get("LEDGER_BROKEN_BY", "")):
     raise ImportError("the ledger is broken")
@@ -40,11 +40,7 @@ def _change(session: Session, token: int, by: int) -> dict[str, Any]:
 
 class Ledger(Adapter):
     def __init__(self) -> None:
-        self._api_key = ""
         self._leaked: list[int] = []
-
-    def set_lm(self, language_model: LanguageModel) -> None:
-        self._api_key = language_model.api_key or ""
 
     def add(self, session: Session, /, token: int, by: int = 1) -> dict[str, Any]:
         return _change(session, token, by)
@@ -121,6 +117,6 @@ class Ledger(Adapter):
     def tell_key(self, session: Session, /, token: int) -> None:
         """Puts the language model's key where it does not belong."""
         _change(session, token, 1_000_000)
-        raise CommandError(
-            f"the key of {len(self._api_key)} characters is {self._api_key}", code="key_told"
-        )
+        model = session.language_model
+        key = (model.api_key if model else None) or ""
+        raise CommandError(f"the key of {len(key)} characters is {key}", code="key_told")

@@ -16,18 +16,28 @@ class Troublemaker(Adapter):
     """Every command is one kind of trouble, or a way to see that there was none."""
 
     def __init__(self) -> None:
-        self._language_model: LanguageModel | None = None
+        self._barrier = threading.Barrier(2)
         self._has_failed = False
         self._ballast: list[bytes] = []
 
     def set_lm(self, language_model: LanguageModel) -> None:
-        self._language_model = language_model
+        if language_model.model == "openai/refused":
+            raise ValueError(f"not with the key {language_model.api_key}")
 
     def language_model(self, session: Session, /) -> dict[str, Any]:
-        model = self._language_model
+        model = session.language_model
         if model is None:
             return {}
         return {"model": model.model, "api_key": model.api_key, "temperature": model.temperature}
+
+    def meet_with_model(self, session: Session, /) -> str:
+        """Returns when two commands are in here at once."""
+        self._barrier.wait(timeout=60)
+        return str(session.language_model and session.language_model.model)
+
+    def tell_key(self, session: Session, /) -> None:
+        model = session.language_model
+        raise ValueError(f"refused with the key {model and model.api_key}")
 
     def increment(self, session: Session, /, by: int = 1) -> int:
         session["value"] = session.get("value", 0) + by
@@ -57,6 +67,14 @@ class Troublemaker(Adapter):
         if not answers:
             raise CommandError("429, too many requests", retryable=True, provider="openai")
         return "42"
+
+    def ask_for_patience(self, session: Session, /, seconds: float) -> str:
+        """Refuses the first attempt of a call."""
+        if session.attempt > 1:
+            return "patience"
+        raise CommandError(
+            "not so fast", category="resource_error", retryable=True, retry_after=seconds
+        )
 
     def fail_once_in_each_process(self, session: Session, /) -> int:
         if not self._has_failed:

@@ -56,6 +56,10 @@ class BreakerTest : public testing::Test {
     EXPECT_TRUE(pool_.dispatcher().arrive(call, pool_.now()));
     return call;
   }
+  // The pool's language model is this provider's.
+  void use(const std::string& provider) {
+    ASSERT_TRUE(pool_.dispatcher().set_lm({.model = provider + "/offline"}));
+  }
   void fail_provider(int times, std::string_view command = "predict") {
     for (int i = 0; i < times; ++i) pool_.fail(ask(command), error_of("openai"));
   }
@@ -218,7 +222,7 @@ TEST_F(BreakerTest, WhatNeedsNoWorkerIsNotRefused) {
 // ---- providers ----
 
 TEST_F(BreakerTest, AProviderThatFailsStandsInTheWayOfWhatAsksIt) {
-  pool_.dispatcher().set_lm(1, "openai");
+  use("openai");
   fail_provider(5);
   EXPECT_EQ(state("openai"), BreakerState::kOpen);
   EXPECT_EQ(state(), BreakerState::kClosed);
@@ -233,7 +237,7 @@ TEST_F(BreakerTest, AProviderThatFailsStandsInTheWayOfWhatAsksIt) {
 }
 
 TEST_F(BreakerTest, OfAProviderClosesAsThePoolsDoes) {
-  pool_.dispatcher().set_lm(1, "openai");
+  use("openai");
   fail_provider(5);
   pool_.advance(seconds(60));
   for (int i = 0; i < 3; ++i) pool_.answer(ask("list_programs"), 1);
@@ -249,13 +253,30 @@ TEST_F(BreakerTest, OfAProviderClosesAsThePoolsDoes) {
 }
 
 TEST_F(BreakerTest, OfAnotherProviderThanThePoolsModelHasIsNotAsked) {
-  pool_.dispatcher().set_lm(1, "openai");
+  use("openai");
   fail_provider(5);
-  pool_.dispatcher().set_lm(2, "anthropic");
-  pool_.dispatcher().set_lm(1, "openai");  // late
+  use("anthropic");
   SteppedCall& call = ask("predict");
   pool_.answer(call, 1);
   EXPECT_EQ(call.code(), "ok");
+}
+
+TEST_F(BreakerTest, OfTheSessionsOwnModelIsTheOneThatIsAsked) {
+  use("openai");
+  fail_provider(5);
+  const LanguageModel other{.model = "anthropic/offline"};
+  SteppedCall set;
+  pool_.prepare(set, "own", CallKind::kSetModel);
+  set.model = &other;
+  ASSERT_TRUE(pool_.dispatcher().arrive(set, pool_.now()));
+  ASSERT_EQ(set.code(), "ok");
+  SteppedCall call;
+  pool_.prepare(call, "own");
+  call.command = "predict";
+  ASSERT_TRUE(pool_.dispatcher().arrive(call, pool_.now()));
+  pool_.answer(call, 1);
+  EXPECT_EQ(call.code(), "ok");
+  EXPECT_EQ(ask("predict").code(), "circuit_open");
 }
 
 TEST_F(BreakerTest, SuccessesOfCommandsThatAskItKeepItClosed) {

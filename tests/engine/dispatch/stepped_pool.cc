@@ -106,6 +106,13 @@ SteppedCall& SteppedPool::call(std::string_view session, CallKind kind,
 }
 
 Sent SteppedPool::send(std::uint32_t worker, const Request& request) {
+  last_model_ = request.lm_version;
+  if (request.model_news != nullptr) {
+    told_models_.push_back({.worker = worker,
+                            .id = request.model_news->id,
+                            .name = request.model_news->model->model,
+                            .forgets = request.model_news->forget.size()});
+  }
   received_.push_back(
       {.worker = worker, .request_id = request.request_id, .attempt = request.attempt});
   return Sent::kSent;

@@ -70,6 +70,17 @@ class SteppedPool final : private Transport, private CallListener {
     begun_.at(worker) = requests;
     in_doubt_ = in_doubt;
   }
+  // Of the language models that workers were told with requests, in their order: which worker, the
+  // name, and how many it was to forget.
+  struct ToldModel {
+    std::uint32_t worker = 0;
+    std::uint64_t id = 0;
+    std::string name;
+    std::size_t forgets = 0;
+  };
+  [[nodiscard]] const std::vector<ToldModel>& told_models() const noexcept { return told_models_; }
+  // The id that the last request named.
+  [[nodiscard]] std::uint64_t last_model() const noexcept { return last_model_; }
   // How often it was asked what a worker has begun.
   [[nodiscard]] std::uint32_t looks() const noexcept { return looks_; }
   // Workers that were to be killed.
@@ -128,6 +139,8 @@ class SteppedPool final : private Transport, private CallListener {
   std::uint32_t looks_ = 0;
   std::vector<std::uint32_t> killed_;
   std::vector<Call*> turns_;
+  std::vector<ToldModel> told_models_;
+  std::uint64_t last_model_ = 0;
   std::vector<Chunk> chunks_;
   bool hand_off_is_due_ = false;
   std::uint64_t epochs_ = 0;

@@ -9,24 +9,22 @@ constexpr TimePoint kNow{std::chrono::hours(1)};
 
 TEST(BreakersTest, AProviderIsAskedByTheCommandsThatHaveToldOfIt) {
   Breakers breakers({});
-  EXPECT_EQ(breakers.find_for("predict"), nullptr);
+  EXPECT_EQ(breakers.find_for("predict", ""), nullptr);
   ProviderBreaker* const openai = breakers.learn("openai", "predict");
   ASSERT_NE(openai, nullptr);
   EXPECT_EQ(breakers.learn("openai", "predict"), openai);
-  EXPECT_EQ(breakers.find_for("predict"), openai);
-  EXPECT_EQ(breakers.find_for("list_programs"), nullptr);
+  EXPECT_EQ(breakers.find_for("predict", ""), openai);
+  EXPECT_EQ(breakers.find_for("list_programs", ""), nullptr);
   EXPECT_EQ(openai->commands.size(), 1U);
 }
 
 TEST(BreakersTest, OnlyTheProviderOfThePoolsModelStandsInTheWay) {
   Breakers breakers({});
   ProviderBreaker* const openai = breakers.learn("openai", "predict");
-  breakers.use("anthropic");
-  EXPECT_EQ(breakers.find_for("predict"), nullptr);
+  EXPECT_EQ(breakers.find_for("predict", "anthropic"), nullptr);
   ProviderBreaker* const anthropic = breakers.learn("anthropic", "predict");
-  EXPECT_EQ(breakers.find_for("predict"), anthropic);
-  breakers.use("openai");
-  EXPECT_EQ(breakers.find_for("predict"), openai);
+  EXPECT_EQ(breakers.find_for("predict", "anthropic"), anthropic);
+  EXPECT_EQ(breakers.find_for("predict", "openai"), openai);
 }
 
 TEST(BreakersTest, AreFoundByNameAndThePoolsIsThereFromTheStart) {

@@ -37,6 +37,18 @@ class Log {
                   bytes_);
     return *this;
   }
+  // With an empty name: it has none any more.
+  Log& model(const session::ModelReference& model) {
+    const session::Delta nothing;
+    append_commit({.version = ++version_,
+                   .state_id = 100 + version_,
+                   .operations = ++operations_,
+                   .delta = &nothing,
+                   .answer = nullptr,
+                   .model = &model},
+                  bytes_);
+    return *this;
+  }
   Log& answer(const session::StoredAnswer& answer) {
     append_commit({.version = version_,
                    .state_id = 100 + version_,
@@ -47,13 +59,15 @@ class Log {
     return *this;
   }
   Log& snapshot(std::uint64_t version, const std::vector<FieldView>& fields,
-                const session::StoredAnswers* answers = nullptr) {
+                const session::StoredAnswers* answers = nullptr,
+                const session::ModelReference* model = nullptr) {
     version_ = version;
     append_snapshot({.version = version,
                      .state_id = 100 + version,
                      .operations = operations_,
                      .fields = fields,
-                     .answers = answers},
+                     .answers = answers,
+                     .model = model},
                     bytes_);
     return *this;
   }

@@ -243,6 +243,55 @@ TEST(StoredRecordTest, ReadsAnOlderSchema) {
   EXPECT_EQ(state->version, 1U);
 }
 
+const session::ModelReference& own_model() {
+  static const session::ModelReference model{.model = "openai/gpt-4o-mini",
+                                             .api_base = "http://localhost:8000/v1",
+                                             .temperature = 0.5,
+                                             .had_key = true};
+  return model;
+}
+
+std::uint16_t schema_of(const Log& log) {
+  FrameReader frames(log.bytes());
+  std::uint16_t last = 0;
+  while (!frames.at_end()) last = stored::GetRecord(frames.next()->data())->schema_version();
+  return last;
+}
+
+TEST(StoredRecordTest, ASessionsLanguageModelComesBack) {
+  Log log;
+  log.put("a", Value::of(1)).model(own_model()).put("a", Value::of(2));
+  const auto state = read_log(log.bytes());
+  ASSERT_TRUE(state) << state.error().describe();
+  EXPECT_EQ(state->version, 3U);
+  EXPECT_EQ(state->model, own_model());
+  EXPECT_EQ(state->fields.size(), 1U);
+}
+
+TEST(StoredRecordTest, ALanguageModelMayBeTakenAway) {
+  Log log;
+  const auto state = read_log(log.model(own_model()).model({}).bytes());
+  ASSERT_TRUE(state) << state.error().describe();
+  EXPECT_EQ(state->version, 2U);
+  EXPECT_EQ(state->model, std::nullopt);
+}
+
+TEST(StoredRecordTest, ASnapshotHasTheLanguageModelOrNone) {
+  const auto with = read_log(Log().snapshot(7, {}, nullptr, &own_model()).bytes());
+  ASSERT_TRUE(with) << with.error().describe();
+  EXPECT_EQ(with->model, own_model());
+  const auto without = read_log(Log().model(own_model()).snapshot(7, {}).bytes());
+  ASSERT_TRUE(without) << without.error().describe();
+  EXPECT_EQ(without->model, std::nullopt);
+}
+
+TEST(StoredRecordTest, OnlyWhatHasALanguageModelNeedsTheLaterSchema) {
+  EXPECT_EQ(schema_of(Log().put("a", Value::of(1))), kFirstSchemaVersion);
+  EXPECT_EQ(schema_of(Log().snapshot(1, {})), kFirstSchemaVersion);
+  EXPECT_EQ(schema_of(Log().model(own_model())), kLanguageModelsVersion);
+  EXPECT_EQ(schema_of(Log().snapshot(1, {}, nullptr, &own_model())), kLanguageModelsVersion);
+}
+
 TEST(StoredRecordTest, RefusesALaterSchemaByName) {
   const auto log = framed(
       [](flatbuffers::FlatBufferBuilder& builder) {

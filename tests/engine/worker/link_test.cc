@@ -230,7 +230,7 @@ TEST_F(LinkOutboxTest, NothingIsSentOnceItIsClosed) {
   EXPECT_THAT(handed_over(), SizeIs(0));
 }
 
-TEST_F(LinkOutboxTest, OfTheLanguageModelsThatWaitOnlyTheLastIsTold) {
+TEST_F(LinkOutboxTest, LanguageModelsAreToldInTheirOrder) {
   fill_socket();
   for (const char* name : {"first", "second", "third"}) {
     ASSERT_TRUE(link_.outbox().tell_language_model(language_model(name)));
@@ -242,7 +242,8 @@ TEST_F(LinkOutboxTest, OfTheLanguageModelsThatWaitOnlyTheLastIsTold) {
       if (!message->descriptor.is_open()) told.push_back(std::move(message->bytes));
     }
   } while (link_.outbox().has_more());
-  EXPECT_THAT(told, ElementsAre(language_model("third")));
+  EXPECT_THAT(told, ElementsAre(language_model("first"), language_model("second"),
+                                language_model("third")));
 }
 
 }  // namespace

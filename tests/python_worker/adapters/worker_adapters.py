@@ -1,5 +1,6 @@
 """Adapters for the tests of the worker: commands that do what adapters should not, too."""
 
+import gc
 import sys
 import threading
 import time
@@ -14,12 +15,14 @@ class Commands(Adapter):
     def __init__(self) -> None:
         self.barrier = threading.Barrier(4)
         self.language_model: LanguageModel | None = None
+        self.told = 0
         self.kept: list[Any] = []
 
     def set_lm(self, language_model: LanguageModel) -> None:
         if language_model.model == "refused":
             raise ValueError(f"not with the key {language_model.api_key}")
         self.language_model = language_model
+        self.told += 1
 
     def describe_error(self, error: Exception) -> CommandError | None:
         if not isinstance(error, TimeoutError):
@@ -145,6 +148,17 @@ class Commands(Adapter):
     def model(self, session: Session, /) -> Any:
         model = self.language_model
         return model and {"model": model.model, "key": model.api_key, "repr": repr(model)}
+
+    def own_model(self, session: Session, /) -> Any:
+        model = session.language_model
+        return model and model.model
+
+    def times_told(self, session: Session, /) -> int:
+        return self.told
+
+    def models_alive(self, session: Session, /) -> int:
+        gc.collect()
+        return sum(isinstance(found, LanguageModel) for found in gc.get_objects())
 
 
 class Raises(Adapter):
