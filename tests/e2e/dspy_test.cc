@@ -25,6 +25,7 @@ namespace {
 
 using offline_lm::OfflineLm;
 using offline_lm::Refusal;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -285,6 +286,22 @@ TEST_F(DspyTest, SessionsWaitForTheModelAtOnce) {
     }
   }
   EXPECT_THAT(outcomes, testing::Each("ok"));
+}
+
+TEST_F(DspyTest, ASessionMayAskAnotherModel) {
+  ASSERT_NO_FATAL_FAILURE(start(config(1, 2)));
+  call("own", "set_lm",
+       {{"model", "openai/own"}, {"api_base", model_->api_base()}, {"api_key", kKey}});
+  for (const char* const session : {"own", "other", "own"}) {
+    call(session, "predict", {{"question", "Why?"}});
+  }
+  std::vector<std::string> asked;
+  for (const std::string& body : requests_.take()) {
+    const Result<Value> prompt = Value::parse_json(body);
+    ASSERT_TRUE(prompt);
+    asked.emplace_back((*prompt)["model"].as_string());
+  }
+  EXPECT_THAT(asked, ElementsAre("own", "offline", "own"));
 }
 
 TEST_F(DspyTest, AListenerHearsTheAnswerAsItComes) {

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 Request = dict[str, Any]
 
@@ -59,7 +59,7 @@ class LmServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}/v1"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LmServer":
         self._thread.start()
         return self
 

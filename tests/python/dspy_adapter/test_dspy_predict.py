@@ -9,7 +9,7 @@ pytest.importorskip("dspy")
 
 from dspool_worker import CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy
-from fake_call import FakeCall
+from fake_call import FakeCall, session_of
 from lm_server import LmServer, chat_format, contents
 
 Refusal = Callable[..., CommandError]
@@ -93,13 +93,28 @@ def test_without_a_language_model_says_what_to_call(refusal: Refusal) -> None:
     assert "set_lm" in str(error)
 
 
-def test_uses_the_pools_model_where_the_call_names_none(
-    language_model: LanguageModel, server: LmServer
+def test_uses_no_model_but_the_calls(
+    language_model: LanguageModel, server: LmServer, refusal: Refusal
 ) -> None:
     adapter = Dspy()
-    adapter.set_lm(language_model)
-    assert adapter.predict(Session(), question="why") == {"answer": "answer to why"}
+    adapter.set_lm(language_model)  # of another session
+    error = refusal(adapter.predict, session_of(FakeCall(None)), question="why")
+    assert error.code == "no_language_model"
+    assert len(server.requests) == 0
+    adapter.predict(Session(), question="why")  # where no engine calls
     assert len(server.requests) == 1
+
+
+def test_sessions_have_models_of_their_own(
+    adapter: Dspy, language_model: LanguageModel, server: LmServer
+) -> None:
+    for version, name in ((1, "one"), (2, "two"), (1, "one")):
+        model = LanguageModel(version, f"openai/{name}", server.url, f"sk-{name}-offline")
+        adapter.set_lm(model)
+        adapter.predict(session_of(FakeCall(model), name), question="why")
+        adapter.predict(session_of(FakeCall(language_model), "other"), question="why")
+    asked = [request["model"] for request in server.requests]
+    assert asked == ["one", "offline", "two", "offline", "one", "offline"]
 
 
 def test_nothing_is_cached(adapter: Dspy, anonymous: Session, server: LmServer) -> None:

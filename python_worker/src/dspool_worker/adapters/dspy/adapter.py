@@ -44,7 +44,7 @@ class Dspy(Adapter):
 
     def set_lm(self, language_model: LanguageModel) -> None:
         live_lm(language_model)  # so that one that cannot be made is refused here
-        self._executor.pool_model = language_model
+        self._executor.own_model = language_model
 
     def ping(self, session: Session, /) -> dict[str, Any]:
         """Says that this worker is alive."""

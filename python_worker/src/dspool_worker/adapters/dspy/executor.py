@@ -28,8 +28,8 @@ class Executor:
         self._library = library
         self._memory = memory
         self._statistics = statistics
-        self.pool_model: LanguageModel | None = None
-        """Used where the call does not say which."""
+        self.own_model: LanguageModel | None = None
+        """Where no engine calls: never another session's."""
 
     def predict(
         self, session: Session, signature: object, inputs: dict[str, Any]
@@ -116,7 +116,7 @@ class Executor:
     def _run(
         self, session: Session, live: Live, arguments: Mapping[str, Any], streamed: Any
     ) -> Any:
-        model = session.language_model or self.pool_model
+        model = self.own_model if session.call is None else session.language_model
         return run_module(live.module, arguments, session, model, self._statistics, streamed)
 
 

@@ -27,10 +27,12 @@ def fault_of(name: object) -> str | None:
         return "a name is text, and not empty"
     if len(name) > _LENGTH:
         return f"a name has at most {_LENGTH} characters"
-    if name != name.strip() or not all(_is_allowed(character) for character in name):
-        return "a name is made of letters, digits, and in between of _ - . / or spaces"
     if name == "completed":
         return "completed is how an answer ends: call the field otherwise"
+    if _SAFE.fullmatch(name) is not None:
+        return None
+    if name != name.strip() or not all(_is_allowed(character) for character in name):
+        return "a name is made of letters, digits, and in between of _ - . / or spaces"
     return None
 
 
@@ -57,6 +59,15 @@ def show_as(field: Any, name: str) -> Any:
 def shown_name(internal: str, field: Any) -> str:
     """What prompts call a field of DSPy."""
     return str(field.json_schema_extra.get(_SHOWN, internal))
+
+
+def renamed(signature: Any) -> dict[str, str]:
+    """The fields that callers call otherwise than DSPy does, by DSPy's names."""
+    return {
+        key: field.json_schema_extra[_SHOWN]
+        for key, field in signature.model_fields.items()
+        if _SHOWN in field.json_schema_extra
+    }
 
 
 def _is_allowed(character: str) -> bool:

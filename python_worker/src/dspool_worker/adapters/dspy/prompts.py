@@ -6,7 +6,7 @@ from typing import Any
 import dspy
 from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 
-from dspool_worker.adapters.dspy.names import shown_name
+from dspool_worker.adapters.dspy.names import renamed, shown_name
 
 _HARMLESS_IDENTIFIER = CUSTOM_TYPE_START_IDENTIFIER.replace("CUSTOM-TYPE", "CUSTOM TYPE")
 
@@ -30,14 +30,12 @@ class _CallersNames:
     """Shows fields by their callers' names, and lets no text of a caller become an attachment."""
 
     def format(self, signature: Any, demos: list[Any], inputs: dict[str, Any]) -> Any:
-        renamed = _renamed(signature)
+        names = renamed(signature)
         demos = [_defused(dict(demo)) for demo in demos]
         inputs = {key: _defused(value) for key, value in inputs.items()}
-        if renamed:
-            demos = [
-                {renamed.get(key, key): value for key, value in demo.items()} for demo in demos
-            ]
-            inputs = {renamed.get(key, key): value for key, value in inputs.items()}
+        if names:
+            demos = [{names.get(key, key): value for key, value in demo.items()} for demo in demos]
+            inputs = {names.get(key, key): value for key, value in inputs.items()}
             signature = _ShownSignature(signature)
         return super().format(signature, demos, inputs)  # type: ignore[misc]
 
@@ -47,7 +45,7 @@ class ChatAdapter(_CallersNames, dspy.ChatAdapter):  # type: ignore[misc]
         return _JSONAdapter(use_native_function_calling=self.use_native_function_calling)
 
     def parse(self, signature: Any, completion: str) -> Any:
-        for internal, shown in _renamed(signature).items():
+        for internal, shown in renamed(signature).items():
             header = rf"(?m)^([ \t]*\[\[ ## ){re.escape(shown)}( ## \]\])"
             completion = re.sub(header, rf"\g<1>{internal}\g<2>", completion)
         return super().parse(signature, completion)
@@ -55,28 +53,19 @@ class ChatAdapter(_CallersNames, dspy.ChatAdapter):  # type: ignore[misc]
 
 class _JSONAdapter(_CallersNames, dspy.JSONAdapter):  # type: ignore[misc]
     def _prepare_response_format(self, lm: Any, lm_kwargs: dict[str, Any], signature: Any) -> None:
-        if not _renamed(signature):
+        if not renamed(signature):
             super()._prepare_response_format(lm, lm_kwargs, signature)
         elif "response_format" in lm.supported_params:
             # A schema would name the fields as DSPy does.
             lm_kwargs["response_format"] = {"type": "json_object"}
 
     def parse(self, signature: Any, completion: str) -> Any:
-        renamed = _renamed(signature)
-        if not renamed:
+        names = renamed(signature)
+        if not names:
             return super().parse(signature, completion)
         parsed = super().parse(_ShownSignature(signature), completion)
-        internal = {shown: key for key, shown in renamed.items()}
+        internal = {shown: key for key, shown in names.items()}
         return {internal.get(key, key): value for key, value in parsed.items()}
-
-
-def _renamed(signature: Any) -> dict[str, str]:
-    """The fields that callers call otherwise than DSPy does."""
-    return {
-        key: shown
-        for key, field in signature.fields.items()
-        if (shown := shown_name(key, field)) != key
-    }
 
 
 def _shown(fields: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,13 @@ from dspool_worker.adapters.dspy.streaming import run_streaming
 _PROMPTS = ChatAdapter()
 
 
+class _Usage(UsageTracker):  # type: ignore[misc]
+    """Keeps what providers report as it is: only two numbers of it are read."""
+
+    def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
+        self.usage_data[lm].append(usage_entry)
+
+
 def run_module(
     module: Any,
     inputs: Mapping[str, Any],
@@ -34,7 +41,7 @@ def run_module(
             code="no_language_model",
         )
     running = Running(session)
-    usage = UsageTracker()
+    usage = _Usage()
 
     def run() -> Any:
         return module(**inputs)

@@ -9,6 +9,7 @@ Written as text, "question, context: list[str] -> answer: str", or as a mapping:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from dspool_worker.adapters.dspy.field_types import (
@@ -43,7 +44,7 @@ class Signature:
     name: str = "Signature"
     description: str = ""
 
-    @property
+    @cached_property
     def conversation(self) -> str | None:
         """The name of the input that takes the conversation so far, if there is one."""
         return next((field.name for field in self.inputs if field.type.name == "History"), None)
