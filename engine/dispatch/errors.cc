@@ -154,6 +154,15 @@ Error state_memory_full() {
           .retry_after = Milliseconds(100)};
 }
 
+Error no_engine_memory() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "no_engine_memory",
+          .message =
+              "there is no memory for this call in the engine's process: give it more, or send "
+              "less at once; the call changed nothing",
+          .retryable = true};
+}
+
 Error no_memory_for_fields() {
   return {.category = ErrorCategory::kResourceError,
           .code = "no_memory_for_fields",

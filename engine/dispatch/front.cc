@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -25,6 +26,16 @@ constexpr std::string_view kSetLm = "set_lm";
 constexpr std::size_t kMostCommandBytes = 1024;
 constexpr std::chrono::hours kLongestTimeout{7 * 24};
 constexpr std::chrono::hours kLongestTtl{7 * 24};
+
+// What comes of `attempt`, before its call is admitted; of one that found no memory, that.
+template <typename Attempt>
+auto or_no_memory(const Attempt& attempt) -> decltype(attempt()) {
+  try {
+    return attempt();
+  } catch (const std::bad_alloc&) {
+    return tl::unexpected(errors::no_engine_memory());
+  }
+}
 
 }  // namespace
 
@@ -60,11 +71,12 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
   if (command == kSetLm) return set_lm_by_command(id, args);
   BlockingCall call;
   call.args = &args;
-  prepare(call, command, options);
-  if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
-  if (auto placed = place_arguments(call); !placed) {
-    return tl::unexpected(std::move(placed.error()));
-  }
+  auto placed = or_no_memory([&] {
+    prepare(call, command, options);
+    if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
+    return place_arguments(call);
+  });
+  if (!placed) return tl::unexpected(std::move(placed.error()));
   return run(call, id);
 }
 
@@ -81,17 +93,19 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
     return end(tl::unexpected(std::move(valid.error())));
   }
   if (command == kSetLm) return end(set_lm_by_command(id, args));
-  auto call = std::make_unique<SubmittedCall>();
-  call->owned_command = command;
-  call->owned_args = std::move(args);
-  call->owned_key = options.idempotency_key;
-  call->args = &call->owned_args;
-  prepare(*call, call->owned_command, options);
-  call->idempotency_key = call->owned_key;
-  if (!call->idempotency_key.empty()) call->asked = fingerprint_of(*call);
-  if (auto placed = place_arguments(*call); !placed) {
-    return end(tl::unexpected(std::move(placed.error())));
-  }
+  std::unique_ptr<SubmittedCall> call;
+  auto placed = or_no_memory([&] {
+    call = std::make_unique<SubmittedCall>();
+    call->owned_command = command;
+    call->owned_args = std::move(args);
+    call->owned_key = options.idempotency_key;
+    call->args = &call->owned_args;
+    prepare(*call, call->owned_command, options);
+    call->idempotency_key = call->owned_key;
+    if (!call->idempotency_key.empty()) call->asked = fingerprint_of(*call);
+    return place_arguments(*call);
+  });
+  if (!placed) return end(tl::unexpected(std::move(placed.error())));
   for (;;) {
     auto session = find_session(id, options.create_session);
     if (!session) return end(tl::unexpected(std::move(session.error())));
@@ -260,12 +274,15 @@ Result<Answer> Front::update_fields(std::string_view id, const FieldUpdate& upda
   if (auto valid = check_key(options.idempotency_key); !valid) {
     return tl::unexpected(std::move(valid.error()));
   }
-  auto delta = delta_from(update, config_.worker.max_payload_bytes);
+  auto delta = or_no_memory([&] {
+    auto made = delta_from(update, config_.worker.max_payload_bytes);
+    if (made) session::prepare(*made, segment_, session::kStepShard);
+    return made;
+  });
   if (!delta) return tl::unexpected(std::move(delta.error()));
   BlockingCall call;
   prepare(call, {}, options);
   call.kind = CallKind::kUpdateFields;
-  session::prepare(*delta, segment_, session::kStepShard);
   call.update = &*delta;
   call.if_version = if_version;
   if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
@@ -362,6 +379,10 @@ Result<void> Front::check_may_block() const {
 }
 
 Result<session::SessionRef> Front::find_session(std::string_view id, bool create) {
+  return or_no_memory([&] { return find_or_make_session(id, create); });
+}
+
+Result<session::SessionRef> Front::find_or_make_session(std::string_view id, bool create) {
   if (id.empty()) return session::make_session({}, Gate::now());
   if (create || may_be_at_rest()) {
     Found found = find_or_create(id, {config_.session.ttl, config_.session.durability}, false);
