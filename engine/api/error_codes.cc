@@ -54,6 +54,10 @@ std::span<const ErrorCode> error_codes() noexcept {
        "There is no store there, it is damaged, or this user may not read it.",
        "Check the path and its permissions; take the store from a backup, or save what is left by "
        "`dspool store export`."},
+      {kInitialization, "version_mismatch",
+       "A worker's package is of another version than the engine.",
+       "Install the dspool_worker of this engine's version for worker.python, or name its folder "
+       "first in worker.python_path."},
       {kInitialization, "worker_died", "A worker ended before it was ready.",
        "Read its last words in the message; check worker.python and worker.adapter."},
       {kConnection, "worker_lost",
@@ -93,6 +97,9 @@ std::span<const ErrorCode> error_codes() noexcept {
        "Ask for a number that is allowed."},
       {kResourceError, "last_worker", "The last ready worker cannot be drained.",
        "Start another one by resize, or use evacuate_worker."},
+      {kResourceError, "no_engine_memory",
+       "There is no memory for the call in the engine's process.",
+       "Give it more memory, or send less at once."},
       {kResourceError, "no_memory_for_fields",
        "There is no memory for a copy of the session's fields.", "Read fewer of them at once."},
       {kResourceError, "no_payload_memory",

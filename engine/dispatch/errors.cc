@@ -173,6 +173,15 @@ Error too_many_language_models(std::uint32_t limit) {
                                  limit)};
 }
 
+Error no_engine_memory() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "no_engine_memory",
+          .message =
+              "there is no memory for this call in the engine's process: give it more, or send "
+              "less at once; the call changed nothing",
+          .retryable = true};
+}
+
 Error no_memory_for_fields() {
   return {.category = ErrorCategory::kResourceError,
           .code = "no_memory_for_fields",

@@ -37,6 +37,7 @@ Error invalid_update(std::string_view why);
 Error invalid_append(std::string_view key);
 Error version_conflict(std::uint64_t asked, std::uint64_t found);
 Error state_memory_full();
+Error no_engine_memory();
 Error no_memory_for_fields();
 // `unknown`: whether it was written will be known later.
 Error store_failed(const Error& cause, bool unknown);

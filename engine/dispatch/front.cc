@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -24,6 +25,16 @@ namespace {
 constexpr std::size_t kMostCommandBytes = 1024;
 constexpr std::chrono::hours kLongestTimeout{7 * 24};
 constexpr std::chrono::hours kLongestTtl{7 * 24};
+
+// What comes of `attempt`, before its call is admitted; of one that found no memory, that.
+template <typename Attempt>
+auto or_no_memory(const Attempt& attempt) -> decltype(attempt()) {
+  try {
+    return attempt();
+  } catch (const std::bad_alloc&) {
+    return tl::unexpected(errors::no_engine_memory());
+  }
+}
 
 }  // namespace
 
@@ -59,11 +70,12 @@ Result<Answer> Front::execute_command(std::string_view id, std::string_view comm
   if (options.on_chunk) return execute_streaming(id, command, args, options);
   BlockingCall call;
   call.args = &args;
-  prepare(call, command, options);
-  if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
-  if (auto placed = place_arguments(call); !placed) {
-    return tl::unexpected(std::move(placed.error()));
-  }
+  auto placed = or_no_memory([&] {
+    prepare(call, command, options);
+    if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
+    return place_arguments(call);
+  });
+  if (!placed) return tl::unexpected(std::move(placed.error()));
   return run(call, id);
 }
 
@@ -96,17 +108,19 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
     return end(tl::unexpected(std::move(valid.error())));
   }
   if (sets_language_model(command)) return submit_set_lm(id, args, std::move(done), options);
-  auto call = std::make_unique<SubmittedCall>();
-  call->owned_command = command;
-  call->owned_args = std::move(args);
-  call->owned_key = options.idempotency_key;
-  call->args = &call->owned_args;
-  prepare(*call, call->owned_command, options);
-  call->idempotency_key = call->owned_key;
-  if (!call->idempotency_key.empty()) call->asked = fingerprint_of(*call);
-  if (auto placed = place_arguments(*call); !placed) {
-    return end(tl::unexpected(std::move(placed.error())));
-  }
+  std::unique_ptr<SubmittedCall> call;
+  auto placed = or_no_memory([&] {
+    call = std::make_unique<SubmittedCall>();
+    call->owned_command = command;
+    call->owned_args = std::move(args);
+    call->owned_key = options.idempotency_key;
+    call->args = &call->owned_args;
+    prepare(*call, call->owned_command, options);
+    call->idempotency_key = call->owned_key;
+    if (!call->idempotency_key.empty()) call->asked = fingerprint_of(*call);
+    return place_arguments(*call);
+  });
+  if (!placed) return end(tl::unexpected(std::move(placed.error())));
   if (options.on_chunk) {
     call->stream = gate_.open_stream(options.on_chunk, chunks_run_on);
     call->window = &call->stream->window();
@@ -286,12 +300,15 @@ Result<Answer> Front::update_fields(std::string_view id, const FieldUpdate& upda
   if (auto valid = check_key(options.idempotency_key); !valid) {
     return tl::unexpected(std::move(valid.error()));
   }
-  auto delta = delta_from(update, config_.worker.max_payload_bytes);
+  auto delta = or_no_memory([&] {
+    auto made = delta_from(update, config_.worker.max_payload_bytes);
+    if (made) session::prepare(*made, segment_, session::kStepShard);
+    return made;
+  });
   if (!delta) return tl::unexpected(std::move(delta.error()));
   BlockingCall call;
   prepare(call, {}, options);
   call.kind = CallKind::kUpdateFields;
-  session::prepare(*delta, segment_, session::kStepShard);
   call.update = &*delta;
   call.if_version = if_version;
   if (!call.idempotency_key.empty()) call.asked = fingerprint_of(call);
@@ -388,6 +405,10 @@ Result<void> Front::check_may_block() const {
 }
 
 Result<session::SessionRef> Front::find_session(std::string_view id, bool create) {
+  return or_no_memory([&] { return find_or_make_session(id, create); });
+}
+
+Result<session::SessionRef> Front::find_or_make_session(std::string_view id, bool create) {
   if (id.empty()) return session::make_session({}, Gate::now());
   if (create || may_be_at_rest()) {
     Found found = find_or_create(id, {config_.session.ttl, config_.session.durability}, false);

@@ -86,6 +86,7 @@ class Front {
   Result<void> visit(BlockingCall& call, std::string_view id, const CallOptions& options = {});
   // An empty id: a temporary session.
   Result<session::SessionRef> find_session(std::string_view id, bool create);
+  Result<session::SessionRef> find_or_make_session(std::string_view id, bool create);
   Result<Answer> execute_command(std::string_view id, std::string_view command, const Value& args,
                                  const CallOptions& options);
   void prepare(Call& call, std::string_view command, const CallOptions& options) const;

@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,8 +67,13 @@ class BasicSessionTable {
     Ref made = std::forward<Make>(make)();
     if (!made) return {nullptr, false};
     assert(made->id() == id);
+    try {
+      map_.emplace(Key{probe.hash, made.get()}, made);
+    } catch (const std::bad_alloc&) {  // for the entry, or for more buckets once that was there
+      map_.erase(Key{probe.hash, made.get()});
+      throw;
+    }
     index_.insert(*made);
-    map_.emplace(Key{probe.hash, made.get()}, made);
     return {std::move(made), true};
   }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 namespace dspool::store {
@@ -15,6 +16,15 @@ Error state_memory_full(const ipc::StateSegment& segment) {
                                  "directory for idle sessions in store.path, or let sessions end "
                                  "sooner (session.ttl); the command changed nothing",
                                  segment.reserved_bytes() >> 20, segment.limit_bytes() >> 20),
+          .retryable = true};
+}
+
+Error no_engine_memory() {
+  return {.category = ErrorCategory::kResourceError,
+          .code = "no_engine_memory",
+          .message =
+              "there is no memory for what the command changed in the engine's process: give "
+              "it more; the command changed nothing",
           .retryable = true};
 }
 
@@ -36,9 +46,13 @@ Result<session::Staged> MemoryStore::prepare(const session::Record& record,
                                "changed nothing",
                                bytes, state_limit_bytes_)});
   }
-  auto staged = record.stage(delta, segment_, session::kStepShard);
-  if (!staged) return tl::unexpected(state_memory_full(segment_));
-  return *std::move(staged);
+  try {
+    auto staged = record.stage(delta, segment_, session::kStepShard);
+    if (!staged) return tl::unexpected(state_memory_full(segment_));
+    return *std::move(staged);
+  } catch (const std::bad_alloc&) {
+    return tl::unexpected(no_engine_memory());
+  }
 }
 
 bool MemoryStore::is_nearly_full() const noexcept { return segment_.is_nearly_full(); }

@@ -220,7 +220,7 @@ std::vector<std::byte> encode_hello(std::uint64_t epoch, std::string_view worker
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(wire::CreateHello(builder, epoch, add_string(builder, worker), terms.max_in_flight,
                                    terms.session_cache, terms.session_cache_bytes,
-                                   terms.max_payload_bytes));
+                                   terms.max_payload_bytes, wire::Protocol::current));
   const auto body = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {body.begin(), body.end()};
 }
@@ -298,7 +298,7 @@ Verified<ReadyReport> decode_ready(std::span<const std::byte> body, std::uint64_
   const auto* ready = verified_root<wire::Ready>(body);
   if (ready == nullptr) return tl::unexpected(Violation("a ready that does not verify"));
   if (ready->epoch() != epoch) return tl::unexpected(Violation("a ready of another epoch"));
-  return ReadyReport{.python = std::string(view(ready->python()))};
+  return ReadyReport{.python = std::string(view(ready->python())), .protocol = ready->protocol()};
 }
 
 Verified<Error> error_from(const wire::ErrorReport& report) {

@@ -60,6 +60,7 @@ using Verified = tl::expected<T, Violation>;
 
 struct ReadyReport {
   std::string python;  // its version and the interpreter's path
+  wire::Protocol protocol{};
 };
 
 // REQUIRES of all: `body` is private memory, aligned to 16 bytes.

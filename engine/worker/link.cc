@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/session/delta.h"
+#include "engine/worker/start_error.h"
 
 namespace dspool::worker {
 namespace {
@@ -178,6 +179,11 @@ Verified<void> Link::read(Letter& letter) {
       auto ready = decode_ready(letter.body, epoch_);
       if (!ready) return tl::unexpected(std::move(ready.error()));
       if (std::exchange(has_started_, true)) return tl::unexpected(Violation("a second ready"));
+      if (ready->protocol != wire::Protocol::current) {
+        letter.type = wire::MessageType::failure;
+        letter.failure = version_mismatch(name_, ready->python, ready->protocol);
+        return {};
+      }
       letter.ready = std::move(*ready);
       is_to_prove_it_ = true;
       return {};

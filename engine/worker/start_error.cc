@@ -17,6 +17,15 @@ bool lacks_package(const std::string& words) {
          words.find("No module named 'dspool_worker'") != std::string::npos;
 }
 
+// What a worker prints whose shared memory is laid out in another way (ipc/worker_channel.cc).
+bool has_another_layout(const std::string& words) {
+  return words.find("the engine has layout version ") != std::string::npos;
+}
+
+constexpr std::string_view kInstallTheSame =
+    "install the dspool_worker of this engine's version for worker.python, or name its folder "
+    "first in worker.python_path";
+
 }  // namespace
 
 Error start_error(const ipc::Fault& fault) {
@@ -44,6 +53,12 @@ Error no_cgroup(std::string_view why) {
 Error died_before_ready(std::string_view who, const std::string& how, const std::string& words) {
   std::string message =
       fmt::format("{} ended before it was ready ({}){}", who, how, last_words(words));
+  if (has_another_layout(words)) {
+    return {.category = ErrorCategory::kInitialization,
+            .code = "version_mismatch",
+            .message = fmt::format("{}; {}", message, kInstallTheSame),
+            .worker = std::string(who)};
+  }
   message += lacks_package(words)
                  ? "; install the package for this interpreter, or name its folder in "
                    "worker.python_path"
@@ -85,6 +100,17 @@ Error restarts_exhausted(std::uint32_t deaths, std::chrono::milliseconds window,
       .worker = last.worker,
       .exception_type = last.exception_type,
       .traceback = last.traceback};
+}
+
+Error version_mismatch(std::string_view who, std::string_view python, wire::Protocol theirs) {
+  return {
+      .category = ErrorCategory::kInitialization,
+      .code = "version_mismatch",
+      .message = fmt::format("{}, which is Python {}, speaks protocol {} and this engine "
+                             "protocol {}: {}",
+                             who, python, static_cast<std::uint32_t>(theirs),
+                             static_cast<std::uint32_t>(wire::Protocol::current), kInstallTheSame),
+      .worker = std::string(who)};
 }
 
 Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience) {

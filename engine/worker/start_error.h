@@ -8,6 +8,7 @@
 
 #include "dspool/error.h"
 #include "ipc/fault.h"
+#include "schemas/envelope_generated.h"
 
 namespace dspool::worker {
 
@@ -25,6 +26,9 @@ namespace dspool::worker {
 // So many ended within `window` before they had completed a request, `last` the last.
 [[nodiscard]] Error restarts_exhausted(std::uint32_t deaths, std::chrono::milliseconds window,
                                        const Error& last);
+// `who`, run by `python`, speaks another protocol than the engine.
+[[nodiscard]] Error version_mismatch(std::string_view who, std::string_view python,
+                                     wire::Protocol theirs);
 [[nodiscard]] Error not_ready_in_time(std::string_view who, std::chrono::milliseconds patience);
 
 }  // namespace dspool::worker

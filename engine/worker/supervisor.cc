@@ -140,7 +140,12 @@ void Supervisor::ready(std::uint32_t slot, std::uint64_t epoch, std::string_view
 
 void Supervisor::failed(std::uint32_t slot, std::uint64_t epoch, Error why) {
   post([this, slot, epoch, why = std::move(why)]() mutable {
-    if (is_current(slot, epoch)) slots_[slot].failure = std::move(why);
+    if (!is_current(slot, epoch)) return;
+    Slot& place = slots_[slot];
+    place.failure = std::move(why);
+    if (place.kill_at) return;
+    place.kill_at = Clock::now() + kHangUpGrace;
+    place.kill_why = "it could not start, and has not ended";
   });
 }
 
@@ -311,7 +316,7 @@ void Supervisor::spawn(std::uint32_t slot) {
       place.start_at = Clock::now();
       return;
     }
-    report_start_failure(slot, spawned.error());
+    report_start_failure(slot, spawned.error(), /*had_process=*/false);
     return;
   }
   if (place.started_before) metrics_.worker_restarts.add(1);
@@ -430,17 +435,18 @@ void Supervisor::bury(std::uint32_t slot, const ipc::ExitStatus& status) {
     if (status.signalled || status.code != 0) log_.info("{} ended ({})", names_[slot], how);
     return listener_->vacated(slot);
   }
-  if (!place.was_ready) return report_start_failure(slot, std::move(*failure));
+  if (!place.was_ready) return report_start_failure(slot, std::move(*failure), true);
   if (has_served) place.pause = std::chrono::milliseconds(0);
-  const auto pause = has_served ? place.pause : pause_before_restart(place);
+  const auto pause = has_served ? place.pause : pause_before_restart(place, kMaxPause);
   place.start_at = Clock::now() + pause;
   log_.warning("{} ended ({}) and is replaced{}", names_[slot], how,
                has_served ? "" : fmt::format(" in {} ms: it had answered nothing", pause.count()));
   if (!has_served) note_early_death(died_before_it_served(names_[slot], how, words));
 }
 
-std::chrono::milliseconds Supervisor::pause_before_restart(Slot& place) {
-  place.pause = place.pause.count() == 0 ? kFirstPause : std::min(place.pause * 2, kMaxPause);
+std::chrono::milliseconds Supervisor::pause_before_restart(Slot& place,
+                                                           std::chrono::milliseconds most) {
+  place.pause = place.pause.count() == 0 ? kFirstPause : std::min(place.pause * 2, most);
   return place.pause;
 }
 
@@ -466,14 +472,15 @@ Error Supervisor::died_before_ready(std::uint32_t slot, const std::string& how) 
   return worker::died_before_ready(names_[slot], how, slots_[slot].output->last_words());
 }
 
-void Supervisor::report_start_failure(std::uint32_t slot, Error why) {
+void Supervisor::report_start_failure(std::uint32_t slot, Error why, bool had_process) {
   Slot& place = slots_[slot];
-  place.start_at = Clock::now() + pause_before_restart(place);
+  place.start_at =
+      Clock::now() + pause_before_restart(place, had_process ? kMaxPause : kMaxPauseWithoutProcess);
   why.worker = names_[slot];
   log_.error("{} could not start, next try in {} ms: {}", names_[slot], place.pause.count(),
              why.describe());
   listener_->start_failed(why);
-  note_early_death(why);
+  if (had_process) note_early_death(why);
   const std::lock_guard lock(mutex_);
   if (!first_failure_) first_failure_ = std::move(why);
   changed_.notify_all();

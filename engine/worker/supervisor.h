@@ -6,7 +6,9 @@
 // readiness and hang-up from the reactor.
 //
 // Crash: a worker that dies after its first answer is replaced at once; one that dies before that,
-// after a pause that doubles up to kMaxPause. Where too many do, see restart_intensity.h.
+// after a pause that doubles up to kMaxPause. Where too many do, see restart_intensity.h. A start
+// for which the machine has no process, memory or descriptors is no death and costs little: it is
+// tried again within kMaxPauseWithoutProcess.
 #pragma once
 
 #include <chrono>
@@ -87,7 +89,7 @@ class Supervisor {
 
   // ---- what the reactor tells ----
   void ready(std::uint32_t slot, std::uint64_t epoch, std::string_view python);
-  // The worker has said why it cannot start; its death follows.
+  // Why the worker cannot start, which it has said, or which shows; it has kHangUpGrace to end.
   void failed(std::uint32_t slot, std::uint64_t epoch, Error why);
   // The worker has hung up, and nobody reads its channel any more. It is replaced when its process
   // has ended, which it is given kHangUpGrace for. `has_served`: it had completed a request, or one
@@ -113,6 +115,7 @@ class Supervisor {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kFirstPause{100};
   static constexpr std::chrono::milliseconds kMaxPause{10'000};
+  static constexpr std::chrono::milliseconds kMaxPauseWithoutProcess{1'000};
   static constexpr std::chrono::milliseconds kLastWords{1'000};
   static constexpr std::chrono::milliseconds kHangUpGrace{2'000};
 
@@ -152,10 +155,11 @@ class Supervisor {
   void count_out(Slot& place);
   void bury_the_dead();
   void bury(std::uint32_t slot, const ipc::ExitStatus& status);
-  void report_start_failure(std::uint32_t slot, Error why);
+  void report_start_failure(std::uint32_t slot, Error why, bool had_process);
   void note_early_death(Error why);
   void resume_restarts();
-  std::chrono::milliseconds pause_before_restart(Slot& place);
+  static std::chrono::milliseconds pause_before_restart(Slot& place,
+                                                        std::chrono::milliseconds most);
   [[nodiscard]] Error died_before_ready(std::uint32_t slot, const std::string& how) const;
   [[nodiscard]] bool is_current(std::uint32_t slot, std::uint64_t epoch) const noexcept;
 

@@ -180,10 +180,14 @@ PYBIND11_MODULE(_native, module) {
   module.def("running_session", &RunningSession::current,
              "The session whose command this thread runs, or None.");
 
+  module.def("protocol_version", &protocol_version,
+             "The protocol that this package speaks with an engine.");
+
   py::class_<Hello>(module, "Hello", "What the engine said first.")
       .def_readonly("max_in_flight", &Hello::max_in_flight)
       .def_readonly("session_cache", &Hello::session_cache)
-      .def_readonly("session_cache_bytes", &Hello::session_cache_bytes);
+      .def_readonly("session_cache_bytes", &Hello::session_cache_bytes)
+      .def_readonly("protocol", &Hello::protocol);
 
   py::class_<ipc::WorkerChannel>(module, "Channel", "The worker's end of its channel.")
       .def(py::init(&attach_channel), py::arg("spin_us") = py::none(),

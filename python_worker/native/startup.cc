@@ -41,6 +41,10 @@ ipc::Result<std::unique_ptr<ipc::WorkerChannel>> attach(
   return channel;
 }
 
+std::uint32_t protocol_version() noexcept {
+  return static_cast<std::uint32_t>(wire::Protocol::current);
+}
+
 ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
   std::optional<ipc::Record> record;
   while (!(record = channel.try_receive())) {
@@ -58,7 +62,8 @@ ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
              .session_cache = hello->session_cache(),
              .session_cache_bytes = hello->session_cache_bytes() != 0 ? hello->session_cache_bytes()
                                                                       : kDefaultSessionCacheBytes,
-             .max_payload_bytes = hello->max_payload_bytes()};
+             .max_payload_bytes = hello->max_payload_bytes(),
+             .protocol = static_cast<std::uint32_t>(hello->protocol())};
   channel.release();
   return copy;
 }
@@ -66,8 +71,9 @@ ipc::Result<Hello> receive_hello(ipc::WorkerChannel& channel) {
 void send_ready(ipc::WorkerChannel& channel, const std::string& python,
                 const std::vector<std::string>& commands) {
   flatbuffers::FlatBufferBuilder builder;
-  const auto ready = wire::CreateReady(builder, channel.epoch(), builder.CreateString(python),
-                                       builder.CreateVectorOfStrings(commands));
+  const auto ready =
+      wire::CreateReady(builder, channel.epoch(), builder.CreateString(python),
+                        builder.CreateVectorOfStrings(commands), wire::Protocol::current);
   builder.Finish(ready);
   send(channel, wire::MessageType::ready, builder);
 }

@@ -18,7 +18,11 @@ struct Hello {
   std::uint32_t session_cache = 0;
   std::uint64_t session_cache_bytes = 0;
   std::uint64_t max_payload_bytes = 0;
+  std::uint32_t protocol = 0;  // the engine's
 };
+
+// What this extension speaks with the engine.
+[[nodiscard]] std::uint32_t protocol_version() noexcept;
 
 // Attaches to the inherited descriptors, makes the process unreadable to others of the same user
 // (its memory will hold keys) and starts the lifeline. `spin_limit`: the channel's own if unset.

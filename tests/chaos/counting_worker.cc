@@ -33,7 +33,8 @@ std::optional<std::string> CountingWorker::start() {
 
 void CountingWorker::send_ready() {
   builder_.Clear();
-  builder_.Finish(wire::CreateReady(builder_, channel_.epoch(), builder_.CreateString("none")));
+  builder_.Finish(
+      wire::CreateReady(builder_, channel_.epoch(), builder_.CreateString("none"), 0, protocol_));
   send(wire::MessageType::ready, 0, builder_);
 }
 

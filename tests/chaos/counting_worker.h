@@ -28,7 +28,9 @@ struct Pending {
 
 class CountingWorker {
  public:
-  explicit CountingWorker(ipc::WorkerChannel& channel) : channel_(channel) {}
+  explicit CountingWorker(ipc::WorkerChannel& channel,
+                          wire::Protocol protocol = wire::Protocol::current)
+      : channel_(channel), protocol_(protocol) {}
 
   // Waits for the hello and answers it; the name that the worker is given, or nothing: the engine
   // is gone.
@@ -62,6 +64,7 @@ class CountingWorker {
   void take_extents(std::uint32_t needed);
 
   ipc::WorkerChannel& channel_;
+  wire::Protocol protocol_;
   ipc::StateSegmentView states_;
   std::unordered_map<std::string, Known> known_;  // what it made itself
   flatbuffers::FlatBufferBuilder builder_;

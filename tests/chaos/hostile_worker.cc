@@ -1,6 +1,7 @@
 // Stands where the engine expects a Python interpreter, and ignores all arguments but the adapter:
 // "hostile:seed_17". The first worker of a pool is honest for ever; the others are until they have
-// answered a little, and then what the seed and their epoch make of them.
+// answered a little, and then what the seed and their epoch make of them. All workers of
+// "hostile:unversioned" say that they speak a protocol which no engine does.
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -22,6 +23,15 @@ std::uint64_t seed_among(int count, char** arguments) {
   return 0;
 }
 
+dspool::wire::Protocol protocol_among(int count, char** arguments) {
+  for (int i = 1; i < count; ++i) {
+    if (arguments[i] == std::string_view("hostile:unversioned")) {
+      return dspool::wire::Protocol::unversioned;
+    }
+  }
+  return dspool::wire::Protocol::current;
+}
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
@@ -34,7 +44,7 @@ int main(int argument_count, char** arguments) {
     std::fprintf(stderr, "hostile_worker: no engine\n");
     return EXIT_FAILURE;
   }
-  chaos::CountingWorker worker(**channel);
+  chaos::CountingWorker worker(**channel, protocol_among(argument_count, arguments));
   const auto name = worker.start();
   if (name == "worker-0") {
     while (const auto pending = worker.next_request()) worker.answer(*pending);

@@ -2,6 +2,7 @@
 // not committed has happened, and the session goes on elsewhere.
 #include <gmock/gmock.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <csignal>
@@ -189,6 +190,29 @@ TEST(WorkerLossTest, ExitInACommandIsAnErrorNotADeath) {
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().exception_type, "SystemExit");
   EXPECT_EQ(engine->stats().workers_lost, 0U);
+}
+
+// No memory file can be made meanwhile, so no worker's channel.
+TEST(WorkerLossTest, AStartThatTheMachineHasNothingForIsTriedAgainSoon) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  test::CapturedLog log;
+  Config config = test::pool_config(1);
+  config.worker.max_restarts = 1;  // what never was a process is no death
+  log.capture(config, LogLevel::kInfo);
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  const int pid = test::pid_of(*engine, "a");
+  ASSERT_NE(pid, 0);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  ::kill(pid, SIGKILL);
+  EXPECT_TRUE(log.wait_for("could not start, next try in 1000 ms", test::kPatience)) << log.text();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_TRUE(engine->wait_until_ready(test::kPatience));
+  EXPECT_TRUE(engine->execute_in_session("a", "pid", {}, {.max_retries = 3}));
+  EXPECT_THAT(log.text(), testing::Not(HasSubstr("is tried each")));
 }
 
 }  // namespace

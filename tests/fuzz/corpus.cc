@@ -175,7 +175,8 @@ Bytes ready() {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<flatbuffers::String>> commands{
       builder.CreateString("echo"), builder.CreateString("increment")};
-  builder.Finish(wire::CreateReadyDirect(builder, kEpoch, "3.11 /usr/bin/python3", &commands));
+  builder.Finish(wire::CreateReadyDirect(builder, kEpoch, "3.11 /usr/bin/python3", &commands,
+                                         wire::Protocol::current));
   return finished(builder);
 }
 

@@ -191,9 +191,9 @@ WorkerHarness::WorkerHarness(const WorkerOptions& options)
   channel_->close_child_ends();
   channel_->announce(ipc::Receiver::kCaller);
   flatbuffers::FlatBufferBuilder builder;
-  builder.Finish(wire::CreateHello(builder, kEpoch, builder.CreateString("worker-0"),
-                                   options.max_in_flight, options.session_cache,
-                                   options.session_cache_bytes, ipc::kValueLimitBytes));
+  builder.Finish(wire::CreateHello(
+      builder, kEpoch, builder.CreateString("worker-0"), options.max_in_flight,
+      options.session_cache, options.session_cache_bytes, ipc::kValueLimitBytes, options.protocol));
   send_bytes(wire::MessageType::hello, 0, {builder.GetBufferPointer(), builder.GetSize()});
   first_ = receive();
 }

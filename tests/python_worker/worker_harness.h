@@ -64,6 +64,7 @@ struct WorkerOptions {
   std::uint32_t session_cache = 16;
   std::uint64_t session_cache_bytes = 0;
   std::size_t ring_bytes = std::size_t{1} << 20;
+  wire::Protocol protocol = wire::Protocol::current;
 };
 
 class WorkerHarness {

@@ -75,6 +75,18 @@ TEST(WorkerStartTest, TellsWhatTheConstructorRaised) {
   EXPECT_THAT(error.traceback()->str(), HasSubstr("in __init__"));
 }
 
+TEST(WorkerStartTest, RefusesAnEngineThatSpeaksAnotherProtocol) {
+  WorkerHarness worker({.protocol = wire::Protocol::unversioned});
+  ASSERT_EQ(worker.first().type, wire::MessageType::failure);
+  const wire::ErrorReport& error = worker.first().error();
+  EXPECT_EQ(error.category()->str(), "initialization");
+  EXPECT_EQ(error.code()->str(), "version_mismatch");
+  EXPECT_THAT(error.message()->str(),
+              AllOf(HasSubstr("the engine speaks protocol 0"),
+                    HasSubstr("dspool_worker protocol 1"), HasSubstr("worker.python_path")));
+  EXPECT_EQ(worker.wait_for_end().code, 1);
+}
+
 TEST(WorkerStartTest, WithoutAnEngineItSaysWhoStartsIt) {
   auto process = ipc::ChildProcess::spawn({.program = std::getenv("DSPOOL_PYTHON"),
                                            .arguments = {"-m", "dspool_worker", "--adapter", "a:B"},

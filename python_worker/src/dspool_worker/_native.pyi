@@ -58,6 +58,9 @@ def fork_ended(epoch: int, signalled: bool, code: int, /) -> bytes:
 def rename_process(arguments: list[str], /) -> None:
     """Makes these the arguments that others see of this process, as far as there is room."""
 
+def protocol_version() -> int:
+    """The protocol that this package speaks with an engine."""
+
 class SessionState:
     """A session's fields: a mapping that notices changes."""
 
@@ -107,6 +110,8 @@ class Hello:
     def session_cache(self) -> int: ...
     @property
     def session_cache_bytes(self) -> int: ...
+    @property
+    def protocol(self) -> int: ...
 
 class Channel:
     """The worker's end of its channel."""

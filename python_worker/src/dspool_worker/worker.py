@@ -13,9 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 from dspool_worker import command_log
-from dspool_worker._native import Channel, Hello, RequestLoop, decode
+from dspool_worker._native import Channel, Hello, RequestLoop, decode, protocol_version
 from dspool_worker.adapter import AdapterError
-from dspool_worker.errors import ErrorReport, out_of_memory_advice, report_exception, summary
+from dspool_worker.errors import (
+    ErrorReport,
+    out_of_memory_advice,
+    refusal,
+    report_exception,
+    summary,
+)
 from dspool_worker.host import AdapterHost
 from dspool_worker.session import Session
 
@@ -72,6 +78,9 @@ def run_worker(arguments: argparse.Namespace, make_host: Callable[[], AdapterHos
         print(f"a worker is started by the engine: {error}", file=sys.stderr)
         return 2
     hello = channel.hello()
+    if hello.protocol != protocol_version():
+        channel.fail(version_mismatch(hello.protocol))
+        return 1
     try:
         host = make_host()
         host.adapter.start()
@@ -85,6 +94,17 @@ def run_worker(arguments: argparse.Namespace, make_host: Callable[[], AdapterHos
     if _serve(channel, host, hello):
         host.adapter.stop()
     return 0
+
+
+def version_mismatch(engine: int) -> ErrorReport:
+    """What an engine is told that speaks another protocol."""
+    return refusal(
+        "version_mismatch",
+        f"the engine speaks protocol {engine}, and the package in {os.path.dirname(__file__)} "
+        f"protocol {protocol_version()}: install the dspool_worker of the engine's version for "
+        f"{sys.executable}, or name its folder first in worker.python_path",
+        category="initialization",
+    )
 
 
 def start_report(adapter: str, error: BaseException) -> ErrorReport:

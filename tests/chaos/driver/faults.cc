@@ -18,6 +18,8 @@ std::span<const FaultKind> fault_kinds() {
       {"hold_gil", "a command waits in an extension with the GIL", make_hold_gil},
       {"leave_early", "callers cancel, or have no time", make_leave_early},
       {"churn", "resize, drain, evacuate, migrate, rebalance", make_churn},
+      {"interrupted_move", "SIGKILL of a worker to or from which sessions are moved",
+       make_interrupted_move},
       {"grandchildren", "commands start processes, and their worker is killed", make_grandchildren},
       {"expiry", "sessions are used at the brink of their expiry", make_expiry},
       {"overload", "more calls than the queues take", make_overload},

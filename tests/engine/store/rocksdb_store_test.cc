@@ -165,6 +165,23 @@ TEST(RocksDbStoreTest, ParkedSessionsAreThereUntilTheNextOwner) {
   EXPECT_FALSE(store.log("parked"));
 }
 
+TEST(RocksDbStoreTest, AClockThatIsSetBackOrForwardMakesNothingOfWhatHasExpired) {
+  const test::TemporaryDirectory directory;
+  auto now = system_clock::time_point(hours(1'000));
+  StoreIn store(directory.path(), {.now = [&] { return now; }});
+  ASSERT_TRUE(store.begin("a"));
+  ASSERT_TRUE(store.begin("kept"));
+  ASSERT_TRUE(store.write({StoreIn::of(Kind::kExpire, "a")}));
+  now -= hours(500);
+  EXPECT_TRUE(store->expired("a"));
+  store.reopen();
+  EXPECT_TRUE(store->expired("a"));
+  now += hours(10'000);
+  store.reopen();
+  EXPECT_FALSE(store->expired("a"));
+  EXPECT_THAT(ids_of(*store->list("", 10, "")), ElementsAre("kept")) << "it is no clock's to end";
+}
+
 TEST(RocksDbStoreTest, TellsForAnHourWhatHasExpired) {
   const test::TemporaryDirectory directory;
   auto now = system_clock::time_point(hours(1'000));

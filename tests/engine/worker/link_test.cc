@@ -25,9 +25,9 @@ class LinkTest : public testing::Test {
     pair_.worker->publish();
   }
 
-  void say_ready() {
+  void say_ready(wire::Protocol protocol = wire::Protocol::current) {
     flatbuffers::FlatBufferBuilder builder;
-    builder.Finish(wire::CreateReady(builder, kEpoch, builder.CreateString("none")));
+    builder.Finish(wire::CreateReady(builder, kEpoch, builder.CreateString("none"), 0, protocol));
     say(MessageType::ready, 0, bytes_of(builder));
   }
 
@@ -89,6 +89,19 @@ TEST_F(LinkTest, TakesOneReady) {
   say_ready();
   EXPECT_THAT(link_.receive(), SizeIs(0));
   EXPECT_THAT(link_.violation(), HasSubstr("a second ready"));
+}
+
+TEST_F(LinkTest, AWorkerThatSpeaksAnotherProtocolHasFailed) {
+  ASSERT_TRUE(link_.send_signal(MessageType::ping, kReadinessPing));
+  say_ready(wire::Protocol::unversioned);
+  say(MessageType::pong, kReadinessPing);
+  const auto letters = link_.receive();
+  ASSERT_THAT(letters, SizeIs(2));
+  EXPECT_EQ(letters[0].type, MessageType::failure);
+  EXPECT_EQ(letters[0].failure.code, "version_mismatch");
+  EXPECT_THAT(letters[0].failure.message, HasSubstr("protocol 0 and this engine protocol 1"));
+  EXPECT_FALSE(link_.take_readiness());
+  EXPECT_FALSE(link_.violated());
 }
 
 TEST_F(LinkTest, TakesOneFailure) {

@@ -16,6 +16,7 @@ std::unique_ptr<Fault> make_segfault();
 std::unique_ptr<Fault> make_hold_gil();
 std::unique_ptr<Fault> make_leave_early();
 std::unique_ptr<Fault> make_churn();
+std::unique_ptr<Fault> make_interrupted_move();
 std::unique_ptr<Fault> make_grandchildren();
 std::unique_ptr<Fault> make_expiry();
 std::unique_ptr<Fault> make_overload();
