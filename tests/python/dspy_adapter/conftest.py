@@ -30,11 +30,11 @@ def adapter() -> Any:
     return Dspy(
         {
             "tools": {
-                "search": "my_app:search",
-                "broken": "my_app:broken",
-                "strange": "my_app:strange",
+                "search": "dspy_app:search",
+                "broken": "dspy_app:broken",
+                "strange": "dspy_app:strange",
             },
-            "programs": {"qa": "my_app:QA", "learner": "my_app:Learner", "odd": "my_app:Odd"},
+            "programs": {"qa": "dspy_app:QA", "learner": "dspy_app:Learner", "odd": "dspy_app:Odd"},
         }
     )
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -22,8 +21,9 @@ class LmServer:
     """Answers every field that it is asked for, in DSPy's chat format, and records what it got.
 
     The text is `<field> to <last user message's first input>`, or what `reply` makes of the
-    request. Its faults: `status` and `error` refuse, with `retry_after`; `delay_s` is slow; `fault`
-    is "cut" (the connection, before the answer), "half" (in the middle of it), or "no_json".
+    request. Its faults: `status` and `error` refuse, with `retry_after`; it answers when `arrived`
+    returns; `fault` is "cut" (the connection, before the answer), "half" (in the middle of it), or
+    "no_json".
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,6 @@ class LmServer:
         self.status = 200
         self.error: dict[str, Any] = {"message": "not now", "type": "refused", "code": "refused"}
         self.retry_after: str | None = None
-        self.delay_s = 0.0
         self.fault: str | None = None
         self.reply: Callable[[Request], str] = echo
         self.arrived: Callable[[], object] = lambda: None
@@ -45,7 +44,6 @@ class LmServer:
                 server.bodies.append(body)
                 server.requests.append(request)
                 server.arrived()
-                time.sleep(server.delay_s)
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     server.send(self, request)
 

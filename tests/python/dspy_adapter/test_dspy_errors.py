@@ -1,5 +1,6 @@
 """What a language model's failures become: typed errors, each asked for once."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -113,10 +114,12 @@ class Hurried(Session):
 def test_what_is_left_of_the_call_is_the_models_time(
     adapter: Dspy, call: FakeCall, server: LmServer, refusal: Refusal
 ) -> None:
-    server.delay_s = 3
+    late = threading.Event()
+    server.arrived = late.wait
     session = Hurried("s")
     session.call = call
     raised = refusal(adapter.predict, session, question="why")
+    late.set()
     assert (raised.code, raised.category, raised.retryable) == ("model_timeout", "timeout", True)
 
 

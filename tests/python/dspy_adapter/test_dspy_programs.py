@@ -168,9 +168,9 @@ from dspool_worker.adapters.dspy import Dspy
 from fake_call import FakeCall, session_of
 
 fields, url, program_ids = decode(sys.stdin.buffer.read())
-adapter = Dspy({"tools": {"search": "my_app:search", "broken": "my_app:broken",
-                          "strange": "my_app:strange"},
-                "programs": {"learner": "my_app:Learner"}})
+adapter = Dspy({"tools": {"search": "dspy_app:search", "broken": "dspy_app:broken",
+                          "strange": "dspy_app:strange"},
+                "programs": {"learner": "dspy_app:Learner"}})
 model = LanguageModel(1, "openai/offline", url, "sk-offline", 0.5)
 session = session_of(FakeCall(model), "s", fields)
 results = [adapter.execute_program(session, key, {"question": "why"})["outputs"]
