@@ -56,7 +56,7 @@ class ChunkStream {
   [[nodiscard]] Next take_turn(std::uint64_t public_id);
 
   [[nodiscard]] std::shared_ptr<const Executor> executor() const noexcept { return executor_; }
-  [[nodiscard]] StreamPort& port() noexcept { return *port_; }
+  [[nodiscard]] StreamPort& port() const noexcept { return *port_; }
 
  private:
   [[nodiscard]] std::optional<Arrived> take();

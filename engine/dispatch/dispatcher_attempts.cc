@@ -262,9 +262,11 @@ void Dispatcher::settle(Attempt& attempt, Outcome& outcome, TimePoint now) {
     journal_.note(EventKind::kAttemptEnded, now, attempt, "cancelled");
     if (outcome.not_kept && is_warm(session, attempt.worker)) set_warm(session, {});
     if (Call* call = attempt.call) {  // its deadline has passed, and its timer comes too late
+      const bool had_begun = outcome.service_ns != 0;
+      if (had_begun) note_timeout(*call, now);
       session.queue.pop_front();
       const auto timeout = std::chrono::ceil<milliseconds>(call->deadline - call->arrived);
-      end(*call, tl::unexpected(errors::deadline_exceeded(timeout, false)), now);
+      end(*call, tl::unexpected(errors::deadline_exceeded(timeout, had_begun)), now);
     }
     return;
   }

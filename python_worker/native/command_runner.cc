@@ -192,7 +192,7 @@ pybind11::object CommandRunner::make_call() const {
   return python::make_call(worker_.channel, worker_.max_payload_bytes, worker_.cancelled_error);
 }
 
-void CommandRunner::begin_call(SessionState& state, const HeldModel& model) {
+void CommandRunner::begin_call(SessionState& state, const HeldModel& model) const {
   live_call(call_).begin(terms_);
   live_call(call_).set_language_model(model.model);
   Py_XSETREF(state.call, Py_NewRef(call_.ptr()));

@@ -70,7 +70,7 @@ class CommandRunner {
   void refuse_arguments();
 
   pybind11::object make_call() const;
-  void begin_call(SessionState& state, const HeldModel& model);
+  void begin_call(SessionState& state, const HeldModel& model) const;
   void end_call(SessionState& state);
   bool adopt();
   bool answer(pybind11::object result, std::uint64_t service_ns);

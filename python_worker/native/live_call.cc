@@ -70,7 +70,7 @@ bool LiveCall::check() const {
   return false;
 }
 
-bool LiveCall::wait_for_others() {
+bool LiveCall::wait_for_others() const {
   while (emitting_) {
     nap_without_gil();
     if (!check()) return false;

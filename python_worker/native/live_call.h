@@ -55,7 +55,7 @@ class LiveCall {
 
  private:
   [[nodiscard]] bool check() const;
-  [[nodiscard]] bool wait_for_others();
+  [[nodiscard]] bool wait_for_others() const;
   [[nodiscard]] bool encode(PyObject* chunk);
   [[nodiscard]] bool send();
 

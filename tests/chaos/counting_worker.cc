@@ -107,6 +107,15 @@ flatbuffers::FlatBufferBuilder& CountingWorker::build_answer(const Pending& pend
   return builder_;
 }
 
+void CountingWorker::emit(const Pending& pending, std::uint32_t attempt, std::uint64_t index,
+                          std::size_t bytes) {
+  builder_.Clear();
+  const auto value = add_value(
+      builder_, [&](flexbuffers::Builder& chunk) { chunk.String(std::string(bytes, 'c')); });
+  builder_.Finish(wire::CreateChunk(builder_, channel_.epoch(), attempt, index, value));
+  send(wire::MessageType::chunk, pending.id, builder_);
+}
+
 void CountingWorker::answer(const Pending& pending) {
   send(wire::MessageType::response, pending.id, build_answer(pending));
 }

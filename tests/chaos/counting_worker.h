@@ -37,6 +37,9 @@ class CountingWorker {
   std::optional<Pending> next_request();
   void answer(const Pending& pending);
 
+  // A chunk ahead of its answer.
+  void emit(const Pending& pending, std::uint32_t attempt, std::uint64_t index, std::size_t bytes);
+
   // What `answer` sends; its state is as after it.
   flatbuffers::FlatBufferBuilder& build_answer(const Pending& pending);
   // One record; published.

@@ -58,6 +58,9 @@ std::span<const Hostility::Act> Hostility::crimes() {
       {"send pongs for ever", &Hostility::send_pongs_for_ever},
       {"be ready again", &Hostility::be_ready_again},
       {"fail after all", &Hostility::fail_after_all},
+      {"emit what cannot be", &Hostility::emit_what_cannot_be, 32},
+      {"emit without end", &Hostility::emit_without_end, 16},
+      {"emit after the answer", &Hostility::emit_after_the_answer},
       {"name bodies elsewhere", &Hostility::name_bodies_elsewhere, 16},
       {"hand over anything", &Hostility::hand_over_anything, 16},
       {"punch a hole", &Hostility::punch_a_hole},
@@ -217,6 +220,49 @@ void Hostility::hand_over_anything() {
     default:
       worker_.hand_over(pending->id, -1, kBytes);
   }
+  hang();
+}
+
+// Out of turn, of another attempt or call, too long, or no value at all.
+void Hostility::emit_what_cannot_be() {
+  auto pending = worker_.next_request();
+  if (!pending) return;
+  const std::uint32_t attempt = pending->request().attempt();
+  switch (below(5)) {
+    case 0:
+      worker_.emit(*pending, attempt, 1 + any_number(), 10);
+      break;
+    case 1:
+      worker_.emit(*pending, attempt + 1, 0, 10);
+      break;
+    case 2:
+      pending->id |= kNobodysId;
+      worker_.emit(*pending, attempt, 0, 10);
+      break;
+    case 3:
+      for (std::uint64_t index = 0; index < 3; ++index) {
+        worker_.emit(*pending, attempt, index, 120'000);
+      }
+      break;
+    default:
+      worker_.send(MessageType::chunk, pending->id, "garbage", sizeof "garbage");
+  }
+  hang();
+}
+
+// In turn, whether anybody listens or not.
+void Hostility::emit_without_end() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  std::uint64_t index = 0;
+  for_ever([&] { worker_.emit(*pending, pending->request().attempt(), index++, below(5000)); });
+}
+
+void Hostility::emit_after_the_answer() {
+  const auto pending = worker_.next_request();
+  if (!pending) return;
+  worker_.answer(*pending);
+  worker_.emit(*pending, pending->request().attempt(), 0, 10);
   hang();
 }
 

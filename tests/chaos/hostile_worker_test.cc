@@ -14,6 +14,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "dspool/engine.h"
@@ -101,10 +102,20 @@ class Caller {
     const std::size_t index = random_() % counts_.size();
     const std::string session = std::to_string(number_) + "." + std::to_string(index);
     const std::size_t ballast = random_() % 4 == 0 ? random_() % 60'000 : 0;
-    const auto answer =
-        engine_.execute_in_session(session, "count", {{"ballast", std::string(ballast, 'b')}},
-                                   {.timeout = milliseconds(500),
-                                    .max_retries = static_cast<std::uint32_t>(random_() % 2 * 3)});
+    CallOptions options;
+    options.timeout = milliseconds(500);
+    options.max_retries = static_cast<std::uint32_t>(random_() % 2 * 3);
+    std::uint64_t next_index = 0;
+    std::uint32_t last_attempt = 0;
+    const bool listens = random_() % 2 == 0;
+    if (listens) {
+      options.on_chunk = [&](const Chunk& chunk) {
+        if (std::exchange(last_attempt, chunk.attempt) != chunk.attempt) next_index = 0;
+        EXPECT_EQ(chunk.index, next_index++);
+      };
+    }
+    const auto answer = engine_.execute_in_session(
+        session, "count", {{"ballast", std::string(ballast, 'b')}}, options);
     if (answer) {
       ++answers_;
       if (answer->worker == "worker-0") ++honest_answers_;

@@ -33,6 +33,11 @@ bool Hostility::serve(std::uint64_t requests) {
   for (; requests != 0; --requests) {
     const auto pending = worker_.next_request();
     if (!pending) return false;
+    // True chunks, too, as far as they have room for sure.
+    const wire::Request& request = pending->request();
+    for (std::uint64_t index = 0; request.streams() && index < 3; ++index) {
+      worker_.emit(*pending, request.attempt(), index, below(1000));
+    }
     worker_.answer(*pending);
   }
   return true;

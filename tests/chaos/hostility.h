@@ -63,6 +63,9 @@ class Hostility {
   void be_ready_again();
   void fail_after_all();
   void punch_a_hole();
+  void emit_what_cannot_be();
+  void emit_without_end();
+  void emit_after_the_answer();
   void name_bodies_elsewhere();
   void hand_over_anything();
   void die();

@@ -163,6 +163,14 @@ Bytes error() {
   return finished(builder);
 }
 
+Bytes chunk(const Bytes& value) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.ForceVectorAlignment(value.size(), 1, ipc::kValueAlignment);
+  const auto bytes = builder.CreateVector(value);
+  builder.Finish(wire::CreateChunk(builder, kEpoch, 1, 3, bytes));
+  return finished(builder);
+}
+
 Bytes ready() {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<flatbuffers::String>> commands{
@@ -198,6 +206,8 @@ std::vector<Named> envelopes() {
           {"shared_value", response(small, {.puts = {{"a", small}, {"b", small}}, .share = true})},
           {"shared_keys", response(small, sharing_keys)},
           {"shared_without_end", response(small, sharing_without_end)},
+          {"chunk", chunk(bytes_of(Value{{"text", "the next token"}}))},
+          {"chunk_without_end", chunk(doubled(17))},
           {"need_state", status(wire::Status::need_state)},
           {"cancelled", status(wire::Status::cancelled)},
           {"error", error()},

@@ -99,7 +99,8 @@ void read_response(Body body) {
                           .bytes = nullptr,
                           .error = {},
                           .service_ns = -1,
-                          .not_kept = true};
+                          .not_kept = true,
+                          .usage = {}};
   outcome.delta.puts.push_back({.key = "old", .value = {}});
   outcome.delta.deletes.emplace_back("older");
   outcome.delta.appends.push_back({.key = "oldest", .value = {}});
@@ -115,6 +116,16 @@ void read_response(Body body) {
   } else {
     require(outcome.result.empty() && outcome.delta.empty(), "what failed changes nothing");
   }
+}
+
+void read_chunk(Body body) {
+  worker::ChunkReport chunk{.attempt = 3, .index = 4, .value = {1, 2, 3}, .record_bytes = 5};
+  const Work work;
+  const auto decoded = worker::decode_chunk(body, kEpoch, chunk);
+  work.require_linear("decoding a chunk", body.size(), kStepsPerByte, kFixedSteps);
+  if (!decoded) return require(!decoded.error().empty(), "a refusal says why");
+  require(chunk.record_bytes == body.size(), "a chunk counts with its whole record");
+  static_cast<void>(read_whole(Value::from_verified(chunk.value)));
 }
 
 void read_others(Body body) {
@@ -137,6 +148,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto bytes = std::as_bytes(std::span(data, size));
   const std::vector<std::byte> body(bytes.begin(), bytes.end());  // private, aligned, no longer
   dspool::fuzz::read_response(body);
+  dspool::fuzz::read_chunk(body);
   dspool::fuzz::read_others(body);
   return 0;
 }

@@ -71,7 +71,7 @@ TEST_F(CgroupTest, TakesAlongWhatHasLeftTheGroupOfProcesses) {
       *group_, "/bin/sh", {"-c", "setsid sh -c 'echo $$; exec sleep 1000' & exec sleep 1000"}));
   const FileDescriptor grandchild = watch(read_text(child->standard_output(), true));
   ASSERT_TRUE(grandchild.is_open());
-  child->kill();
+  child->kill(SIGKILL);
   wait_for_end(*child);
   EXPECT_FALSE(readable(grandchild.get(), 0)) << "it left the group of processes";
   EXPECT_FALSE(group_->remove());

@@ -326,7 +326,8 @@ class ChannelAttachTest : public testing::Test {
                        .bulk_head = {},
                        .doorbell = {},
                        .receiver = {},
-                       .recalled = {}};
+                       .recalled = {},
+                       .attention = {}};
   Result<Memfd> memfd_a_ = tl::unexpected(Fault{});
   Result<Memfd> memfd_b_ = tl::unexpected(Fault{});
 };

@@ -30,9 +30,9 @@ class ChunkTest : public testing::Test {
     return pool_.dispatcher().chunk_came(0, request_id, chunk);
   }
 
+  ipc::StateSegment segment_{std::size_t{64} << 20};
   ipc::ChunkWindow window_;
   SteppedCall call_;  // outlives the pool, which ends it
-  ipc::StateSegment segment_{std::size_t{64} << 20};
   SteppedPool pool_{segment_};
 };
 
