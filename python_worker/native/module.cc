@@ -50,7 +50,7 @@ Hello hello(ipc::WorkerChannel& channel) {
 }
 
 py::object add_encode_error(py::module_& module) {
-  const auto type = py::reinterpret_steal<py::object>(PyErr_NewExceptionWithDoc(
+  auto type = py::reinterpret_steal<py::object>(PyErr_NewExceptionWithDoc(
       "dspool_worker._native.EncodeError", "Something is no value.", PyExc_TypeError, nullptr));
   if (!type) throw py::error_already_set();
   module.attr("EncodeError") = type;

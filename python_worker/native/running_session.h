@@ -14,18 +14,22 @@ class RunningSession {
  public:
   // For as long as this lives. REQUIRES: `session` lives longer.
   explicit RunningSession(const pybind11::object& session) noexcept
-      : outer_(std::exchange(current_, session.ptr())) {}
-  ~RunningSession() { current_ = outer_; }
+      : outer_(std::exchange(of_thread(), session.ptr())) {}
+  ~RunningSession() { of_thread() = outer_; }
   RunningSession(const RunningSession&) = delete;
   RunningSession& operator=(const RunningSession&) = delete;
 
   // None: this thread runs no command.
   static pybind11::object current() {
-    return pybind11::reinterpret_borrow<pybind11::object>(current_ == nullptr ? Py_None : current_);
+    PyObject* const session = of_thread();
+    return pybind11::reinterpret_borrow<pybind11::object>(session == nullptr ? Py_None : session);
   }
 
  private:
-  static inline thread_local PyObject* current_ = nullptr;
+  static PyObject*& of_thread() noexcept {
+    thread_local PyObject* session = nullptr;
+    return session;
+  }
 
   PyObject* outer_;
 };
