@@ -18,10 +18,12 @@ bool ChunkStream::push(Arrived arrived) {
   return !std::exchange(in_turn_, true);
 }
 
-bool ChunkStream::end(bool with_answer) {
+bool ChunkStream::end(std::uint32_t answered_by) {
   const std::lock_guard lock(mutex_);
   ended_ = true;
-  if (!with_answer) waiting_.clear();
+  std::erase_if(waiting_, [answered_by](const Arrived& arrived) {
+    return arrived.chunk.attempt != answered_by;
+  });
   return !std::exchange(in_turn_, true);
 }
 

@@ -41,10 +41,10 @@ class ChunkStream {
     std::uint32_t worker = 0;
     std::uint64_t request_id = 0;
   };
-  // Both: true where a turn is to be taken. What waits of an earlier attempt is dropped, and what
-  // waits when the call ends with an error.
+  // Both: true where a turn is to be taken. What waits of other attempts than the one that pushes
+  // or has answered is dropped; 0: none has.
   [[nodiscard]] bool push(Arrived arrived);
-  [[nodiscard]] bool end(bool with_answer);
+  [[nodiscard]] bool end(std::uint32_t answered_by);
 
   // ---- a turn ----
   enum class Next : std::uint8_t {

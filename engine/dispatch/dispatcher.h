@@ -192,8 +192,8 @@ class Dispatcher {
   // The workers that the pool is to have, from here on.
   void set_pool_size(std::uint32_t workers) noexcept { pool_size_ = workers; }
   // The pool's language model, which was resolved: of every attempt sent from here on whose session
-  // has none of its own. Errors: "too_many_language_models".
-  Result<void> set_lm(const LanguageModel& model);
+  // has none of its own.
+  void set_lm(const LanguageModel& model);
   [[nodiscard]] std::size_t language_models() const noexcept { return models_.size(); }
 
   // ---- circuit breakers (dispatcher_breakers.cc) ----
@@ -246,6 +246,7 @@ class Dispatcher {
       const session::Session& session) const noexcept;
   void set_model(session::Session& session, Call& call, TimePoint now);
   void use_model(session::Session& session, std::uint32_t number, TimePoint now);
+  void renew_permits(session::Session& session, TimePoint now);
   void drop_model(session::Session& session) noexcept;
   [[nodiscard]] bool restore_model(session::Session& session, const Errand& errand);
   [[nodiscard]] bool refuse_without_key(session::Session& session, TimePoint now);

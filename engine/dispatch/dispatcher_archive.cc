@@ -283,6 +283,7 @@ void Dispatcher::loaded(session::Session& session, Errand& errand, TimePoint now
       }
       session.tier = session::Tier::kShared;
       session.record = std::move(errand.record);
+      renew_permits(session, now);
       if (!session.answers && errand.answers) {  // those that it has kept know their age
         session.answers = std::move(errand.answers);
         session.answers->renew(now);
@@ -321,6 +322,7 @@ void Dispatcher::loaded(session::Session& session, Errand& errand, TimePoint now
     case Errand::End::kAbsent:
       absent(session);
       refuse_where_absent(session, now);
+      renew_permits(session, now);
       if (session.queue.empty()) return retire(session);
       break;
     case Errand::End::kCorrupted:

@@ -62,6 +62,7 @@ std::optional<Error> Dispatcher::ask_breakers(Call& call, TimePoint now) {
 // The breaker of whoever's language model the call has; null: none is known to be asked.
 resilience::ProviderBreaker* Dispatcher::provider_for(const Call& call) noexcept {
   if (!breakers_.has_providers()) return nullptr;
+  if (call.session->tier == session::Tier::kUnknown) return nullptr;  // it is known once loaded
   const LanguageModels::Known* const known = model_of(*call.session);
   const std::string_view asked = known != nullptr ? provider_of(known->model) : std::string_view();
   return breakers_.find_for(call.command, asked);

@@ -116,6 +116,7 @@ bool Dispatcher::feed(TimePoint now) {
 void Dispatcher::drop_starved(const Errand& errand) {
   const auto found = std::ranges::find_if(
       starved_, [&](const std::unique_ptr<Errand>& each) { return each.get() == &errand; });
+  models_.release(errand.model_number);
   starved_.erase(found);
 }
 
@@ -126,6 +127,7 @@ void Dispatcher::fail_starved(const Error& why, TimePoint now) {
     starved_.pop_front();
     session::Session& session = *errand->session;
     set_warm(session, {});
+    models_.release(errand->model_number);
     if (errand->call != nullptr) {
       end(*std::exchange(errand->call, nullptr), tl::unexpected(why), now);
     }

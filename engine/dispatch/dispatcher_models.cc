@@ -17,15 +17,16 @@ const LanguageModels::Known* Dispatcher::model_of(const session::Session& sessio
   return number != 0 ? &models_.at(number) : nullptr;
 }
 
-Result<void> Dispatcher::set_lm(const LanguageModel& model) {
-  const std::uint32_t number = models_.take(model);
-  if (number == 0) return tl::unexpected(errors::too_many_language_models(LanguageModels::kMost));
-  models_.release(std::exchange(pool_model_, number));
-  return {};
+void Dispatcher::set_lm(const LanguageModel& model) {
+  // Never one too many: whatever sessions have, the pool's can be changed.
+  models_.release(std::exchange(pool_model_, models_.take(model, LanguageModels::Limit::kNone)));
 }
 
 void Dispatcher::set_model(session::Session& session, Call& call, TimePoint now) {
-  const std::uint32_t number = call.model != nullptr ? models_.take(*call.model) : 0;
+  // One that nobody else has makes room for the next.
+  const bool replaces = session.model != 0 && models_.at(session.model).users == 1;
+  const auto limit = replaces ? LanguageModels::Limit::kNone : LanguageModels::Limit::kMost;
+  const std::uint32_t number = call.model != nullptr ? models_.take(*call.model, limit) : 0;
   if (call.model != nullptr && number == 0) {
     return end(call, tl::unexpected(errors::too_many_language_models(LanguageModels::kMost)), now);
   }
@@ -42,10 +43,15 @@ void Dispatcher::set_model(session::Session& session, Call& call, TimePoint now)
   commit(session, call, std::move(change), now);
 }
 
-// `number` was taken for the session. The calls that wait behind it ask another provider now; they
-// were let in, and are not refused any more.
+// `number` was taken for the session.
 void Dispatcher::use_model(session::Session& session, std::uint32_t number, TimePoint now) {
   models_.release(std::exchange(session.model, number));
+  renew_permits(session, now);
+}
+
+// The session's calls ask another provider than was thought; they were let in, and are not refused
+// any more.
+void Dispatcher::renew_permits(session::Session& session, TimePoint now) {
   for (session::QueueEntry& entry : session.queue) {
     Call& call = static_cast<Call&>(entry);
     if (call.kind != CallKind::kExecute) continue;

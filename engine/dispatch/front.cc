@@ -98,8 +98,7 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
 CallId Front::submit(std::string_view id, std::string_view command, Value args, Completion done,
                      const CallOptions& options, const Gate::Executor& chunks_run_on) {
   const auto end = [&](Result<Answer> result) {
-    gate_.complete(std::move(done), std::move(result));
-    return CallId{0};
+    return refuse(std::move(done), std::move(result), chunks_run_on);
   };
   if (!id.empty()) {
     if (auto valid = check_id(id); !valid) return end(tl::unexpected(std::move(valid.error())));
@@ -125,15 +124,25 @@ CallId Front::submit(std::string_view id, std::string_view command, Value args, 
     call->stream = gate_.open_stream(options.on_chunk, chunks_run_on);
     call->window = &call->stream->window();
   }
-  return submit(id, std::move(call), std::move(done));
+  return submit(id, std::move(call), std::move(done), chunks_run_on);
 }
 
-CallId Front::submit(std::string_view id, std::unique_ptr<SubmittedCall> call, Completion done) {
+// Where completions run on the thread that waits for them, this is that thread.
+CallId Front::refuse(Completion done, Result<Answer> result, const Gate::Executor& runs_on) const {
+  if (runs_on) {
+    done(std::move(result));
+  } else {
+    gate_.complete(std::move(done), std::move(result));
+  }
+  return CallId{0};
+}
+
+CallId Front::submit(std::string_view id, std::unique_ptr<SubmittedCall> call, Completion done,
+                     const Gate::Executor& runs_on) {
   for (;;) {
     auto session = find_session(id, call->creates_session);
     if (!session) {
-      gate_.complete(std::move(done), tl::unexpected(std::move(session.error())));
-      return CallId{0};
+      return refuse(std::move(done), tl::unexpected(std::move(session.error())), runs_on);
     }
     call->session = std::move(*session);
     call->completion = std::move(done);
@@ -488,9 +497,8 @@ Result<void> Front::set_lm(const LanguageModel& model) const {
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
   const Result<LanguageModel> resolved = resolve_language_model(model);
   if (!resolved) return tl::unexpected(resolved.error());
-  Result<void> set;
-  gate_.step([&](Dispatcher& dispatcher, TimePoint) { set = dispatcher.set_lm(*resolved); });
-  return set;
+  gate_.step([&](Dispatcher& dispatcher, TimePoint) { dispatcher.set_lm(*resolved); });
+  return {};
 }
 
 Result<Answer> Front::set_session_lm(std::string_view id, const std::optional<LanguageModel>& model,
@@ -546,10 +554,10 @@ CallId Front::submit_set_lm(std::string_view id, const Value& args, Completion d
   if (*model) {
     auto resolved = resolve_language_model(**model);
     if (!resolved) return end(tl::unexpected(std::move(resolved.error())));
-    call->owned_model = *std::move(resolved);
+    call->owned_model = std::make_unique<LanguageModel>(*std::move(resolved));
   }
-  prepare_set_lm(*call, *model ? &call->owned_model : nullptr, options);
-  return submit(id, std::move(call), std::move(done));
+  prepare_set_lm(*call, call->owned_model.get(), options);
+  return submit(id, std::move(call), std::move(done), {});
 }
 
 }  // namespace dspool::dispatch

@@ -92,7 +92,9 @@ class Front {
   void prepare(Call& call, std::string_view command, const CallOptions& options) const;
   Result<void> place_arguments(Call& call);
   Result<Answer> run(BlockingCall& call, std::string_view id);
-  CallId submit(std::string_view id, std::unique_ptr<SubmittedCall> call, Completion done);
+  CallId submit(std::string_view id, std::unique_ptr<SubmittedCall> call, Completion done,
+                const Gate::Executor& runs_on);
+  CallId refuse(Completion done, Result<Answer> result, const Gate::Executor& runs_on) const;
   Result<Answer> set_lm_by_command(std::string_view id, const Value& args,
                                    const CallOptions& options);
   CallId submit_set_lm(std::string_view id, const Value& args, Completion done,

@@ -175,8 +175,10 @@ void Gate::ended(Call& call) {
         static_cast<std::uint32_t>(static_cast<SubmittedCall&>(owned).public_id & kPublicIndexMask);
     submitted_[index] = nullptr;
     free_submitted_.push_back(index);
+    owned.long_args.reset();  // the call may outlive the engine, and with it their memory
     const auto& stream = static_cast<SubmittedCall&>(owned).stream;
-    if (stream && !stream->end(call.result->has_value())) return;  // its turn goes on to the end
+    const std::uint32_t answered_by = *call.result ? (*call.result)->attempts : 0;
+    if (stream && !stream->end(answered_by)) return;  // its turn goes on to the end
   } else if (owned.owner == OwnedCall::Owner::kBlocked &&
              std::exchange(static_cast<BlockingCall&>(owned).is_in_crowd, false)) {
     --crowd_;

@@ -56,7 +56,7 @@ struct SubmittedCall : OwnedCall {
 
   std::string owned_command;
   std::string owned_key;
-  LanguageModel owned_model;
+  std::unique_ptr<LanguageModel> owned_model;  // of a call that sets one
   Value owned_args;
   Completion completion;
   std::uint64_t public_id = 0;

@@ -9,11 +9,12 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/session/model_reference.h"
+
 namespace dspool::dispatch {
 namespace {
 
-constexpr std::size_t kMostModelBytes = 8 * 1024;  // of each of its strings
-constexpr std::size_t kMostProviderBytes = 64;     // as a breaker's name may be long
+constexpr std::size_t kMostProviderBytes = 64;  // as a breaker's name may be long
 
 struct Maker {
   std::string_view begins;  // the names of its models
@@ -87,10 +88,10 @@ Result<void> check(const LanguageModel& model) {
     return invalid_model("a language model must have a name, for instance \"openai/gpt-4o-mini\"");
   }
   if (std::max({model.model.size(), model.api_base.size(), model.api_key.size()}) >
-      kMostModelBytes) {
+      session::kMostModelBytes) {
     return invalid_model(
         fmt::format("a language model's name, api_base and api_key have at most {} bytes each",
-                    kMostModelBytes));
+                    session::kMostModelBytes));
   }
   if (!model.provider.empty() && !is_provider(model.provider)) {
     return invalid_model(

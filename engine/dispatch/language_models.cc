@@ -5,7 +5,6 @@
 
 #include <cassert>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 namespace dspool::dispatch {
@@ -30,16 +29,18 @@ LanguageModels::~LanguageModels() {
   for (Known& known : known_) wipe(known.model.api_key);
 }
 
-std::uint32_t LanguageModels::take(const LanguageModel& model) { return take(model, false, kMost); }
+std::uint32_t LanguageModels::take(const LanguageModel& model, Limit limit) {
+  return take(model, false, limit);
+}
 
 std::uint32_t LanguageModels::take(const session::ModelReference& reference) {
   const LanguageModel model{.model = reference.model,
                             .api_base = reference.api_base,
                             .temperature = reference.temperature};
-  return take(model, reference.had_key, std::numeric_limits<std::uint32_t>::max() - 1);
+  return take(model, reference.had_key, Limit::kNone);
 }
 
-std::uint32_t LanguageModels::take(const LanguageModel& model, bool lacks_key, std::size_t most) {
+std::uint32_t LanguageModels::take(const LanguageModel& model, bool lacks_key, Limit limit) {
   std::string name = name_of(model, lacks_key);
   const auto [first, last] = numbers_.equal_range(name);
   for (auto at = first; at != last; ++at) {
@@ -48,7 +49,7 @@ std::uint32_t LanguageModels::take(const LanguageModel& model, bool lacks_key, s
     ++known.users;
     return at->second;
   }
-  if (numbers_.size() >= most) return 0;
+  if (limit == Limit::kMost && numbers_.size() >= kMost) return 0;
   if (free_.empty()) {
     known_.emplace_back();
     free_.push_back(static_cast<std::uint32_t>(known_.size()));

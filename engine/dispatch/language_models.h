@@ -36,9 +36,10 @@ class LanguageModels {
   LanguageModels& operator=(const LanguageModels&) = delete;
   ~LanguageModels();
 
+  enum class Limit : std::uint8_t { kMost, kNone };
   // The number of a model that was resolved, which has a user more until `release`; 0: there are
   // too many already.
-  [[nodiscard]] std::uint32_t take(const LanguageModel& model);
+  [[nodiscard]] std::uint32_t take(const LanguageModel& model, Limit limit = Limit::kMost);
   // The same for what a session's state says of one. More of these than kMost may be known: they
   // were set before, and are as many as differ in more than their keys.
   [[nodiscard]] std::uint32_t take(const session::ModelReference& reference);
@@ -55,7 +56,7 @@ class LanguageModels {
   [[nodiscard]] std::size_t size() const noexcept { return numbers_.size(); }
 
  private:
-  std::uint32_t take(const LanguageModel& model, bool lacks_key, std::size_t most);
+  std::uint32_t take(const LanguageModel& model, bool lacks_key, Limit limit);
 
   std::deque<Known> known_;
   std::vector<std::uint32_t> free_;                              // numbers

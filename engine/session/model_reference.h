@@ -2,10 +2,13 @@
 // key, which is in the engine's memory only.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
 namespace dspool::session {
+
+inline constexpr std::size_t kMostModelBytes = 8 * 1024;  // of each of a model's strings
 
 struct ModelReference {
   std::string model{};     // with its provider: "openai/gpt-4o-mini"

@@ -192,7 +192,14 @@ class LineReader {
         fail("\"temperature\" is no number from 0 on");
       model_.temperature = temperature.as_double();
     }
-    if (model_.model.empty()) fail("its language model has no name");
+    const std::size_t provider = model_.model.find('/');
+    if (provider == 0 || provider >= model_.model.size() - 1) {
+      fail("its language model is not named provider/model");
+    }
+    if (std::max(model_.model.size(), model_.api_base.size()) > session::kMostModelBytes) {
+      fail(fmt::format("its language model's name or api_base has more than {} bytes",
+                       session::kMostModelBytes));
+    }
     if (model["had_key"].kind() != Kind::kBool) fail("\"had_key\" is not true or false");
     model_.had_key = model["had_key"].as_bool();
   }

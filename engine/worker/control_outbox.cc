@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace dspool::worker {
+namespace {
+
+constexpr std::size_t kMostWaitingModelBytes = std::size_t{1} << 20;
+
+}  // namespace
 
 std::span<const std::byte> ControlOutbox::Message::bytes() const noexcept {
   if (descriptor < 0) return model;
@@ -24,8 +29,14 @@ ipc::Result<void> ControlOutbox::hand_over(const wire::Handover& handover, int d
 
 ipc::Result<void> ControlOutbox::tell_language_model(std::vector<std::byte> model) {
   const std::lock_guard lock(mutex_);
+  waiting_model_bytes_ += model.size();
   waiting_.emplace_back().model = std::move(model);
-  return flush();
+  auto flushed = flush();
+  if (flushed && waiting_model_bytes_ > kMostWaitingModelBytes) {
+    return tl::unexpected(
+        ipc::Fault{ipc::FaultKind::kTooLarge, "the worker does not read its control socket"});
+  }
+  return flushed;
 }
 
 void ControlOutbox::send_on() {
@@ -50,6 +61,7 @@ void ControlOutbox::close() {
 void ControlOutbox::drop_first() {
   std::vector<std::byte>& model = waiting_.front().model;
   ::explicit_bzero(model.data(), model.size());
+  waiting_model_bytes_ -= model.size();
   waiting_.pop_front();
 }
 

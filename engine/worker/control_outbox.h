@@ -30,7 +30,8 @@ class ControlOutbox {
   // with 0, until `close`. Errors: those of EngineChannel::send_control, but kFull.
   ipc::Result<void> hand_over(const wire::Handover& handover, int descriptor,
                               std::uint64_t request_id);
-  // An encoded wire::LanguageModel, which is wiped once it is sent. Errors: the same.
+  // An encoded wire::LanguageModel, which is wiped once it is sent. Errors: the same, and
+  // kTooLarge where the worker has left so many unread that no more can wait.
   ipc::Result<void> tell_language_model(std::vector<std::byte> model);
 
   // Whether something waits; then `send_on` is due, again and again.
@@ -58,6 +59,7 @@ class ControlOutbox {
 
   std::mutex mutex_;  // guards what follows
   std::deque<Message> waiting_;
+  std::size_t waiting_model_bytes_ = 0;
   bool is_closed_ = false;
 };
 

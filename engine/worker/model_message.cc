@@ -8,7 +8,11 @@ namespace dspool::worker {
 
 std::vector<std::byte> encode_model_news(const ModelNews& news) {
   const LanguageModel& model = *news.model;
-  flatbuffers::FlatBufferBuilder builder;
+  // Large enough, so that no buffer with the key is left behind when it grows.
+  constexpr std::size_t kTable = 256;
+  flatbuffers::FlatBufferBuilder builder(kTable + model.model.size() + model.api_base.size() +
+                                         model.api_key.size() +
+                                         news.forget.size() * sizeof(std::uint64_t));
   const auto name = builder.CreateString(model.model);
   const auto base = builder.CreateString(model.api_base);
   const auto key = builder.CreateString(model.api_key);

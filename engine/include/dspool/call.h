@@ -24,7 +24,7 @@ struct Chunk {
 // Takes chunks in their order, one at a time, and the completion follows it. While it has not
 // returned from as many as 32 chunks or 256 KiB, the command waits, and nobody else does: so it may
 // take its time, but not on the reactor. What it throws cancels the call, whose error has it as
-// `cause`.
+// `cause`; a call that was answered before gets its answer, and no more chunks.
 using ChunkHandler = std::function<void(Chunk)>;
 
 struct CallOptions {

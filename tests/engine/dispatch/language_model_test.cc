@@ -180,7 +180,7 @@ class SessionModelTest : public testing::Test {
 
 TEST_F(SessionModelTest, ItsOwnGoesBeforeThePools) {
   EXPECT_EQ(model_of("a"), "none");
-  ASSERT_TRUE(pool_.dispatcher().set_lm({.model = "openai/pool"}));
+  pool_.dispatcher().set_lm({.model = "openai/pool"});
   EXPECT_EQ(model_of("a"), "openai/pool");
   ASSERT_EQ(set("a", "openai/own"), "ok");
   EXPECT_EQ(model_of("a"), "openai/own");
@@ -238,16 +238,16 @@ TEST_F(SessionModelTest, EndsWithItsSession) {
 
 // One that an attempt in flight names is not forgotten before that is over.
 TEST_F(SessionModelTest, WhatNobodyHasIsForgottenByItsWorker) {
-  ASSERT_TRUE(pool_.dispatcher().set_lm({.model = "openai/first"}));
+  pool_.dispatcher().set_lm({.model = "openai/first"});
   EXPECT_EQ(model_of("a"), "openai/first");
   SteppedCall& running = pool_.call("a");
-  ASSERT_TRUE(pool_.dispatcher().set_lm({.model = "openai/second"}));
+  pool_.dispatcher().set_lm({.model = "openai/second"});
   SteppedCall& behind = pool_.call("b");
   ASSERT_THAT(pool_.told_models(), SizeIs(2)) << "both are in the worker's ring";
   EXPECT_EQ(pool_.told_models().back().forgets, 0U);
   pool_.answer(running, 1);
   pool_.answer(behind, 1);
-  ASSERT_TRUE(pool_.dispatcher().set_lm({.model = "openai/third"}));
+  pool_.dispatcher().set_lm({.model = "openai/third"});
   EXPECT_EQ(model_of("a"), "openai/third");
   EXPECT_EQ(pool_.told_models().back().forgets, 2U);
   EXPECT_EQ(pool_.dispatcher().language_models(), 1U);
@@ -314,7 +314,7 @@ TEST_F(StoredModelTest, ThatHadAKeyIsAskedForNotReplaced) {
   }
   SteppedPool pool{segment_, &archive_};
   pool.durability = Durability::kLocal;
-  ASSERT_TRUE(pool.dispatcher().set_lm({.model = "openai/pool"}));
+  pool.dispatcher().set_lm({.model = "openai/pool"});
   begin_anew(pool, session::Tier::kAtRest);  // as the census finds it
   SteppedCall& refused = pool.call("a");
   EXPECT_EQ(refused.code(), "language_model_key_missing");
