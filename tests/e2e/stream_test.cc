@@ -189,6 +189,21 @@ TEST(StreamTest, ACallThatBlocksHearsChunksOnItsOwnThread) {
   EXPECT_EQ(test::code_of(refused), "invalid_session_id");
 }
 
+// The one thread of the executor may be the one that waits.
+TEST(StreamTest, ARefusedCallThatBlocksNeedsNobodyElse) {
+  TaskThread tasks;  // which nobody starts
+  Config config = streaming_pool();
+  config.completion_executor = [&](std::function<void()> task) { tasks.post(std::move(task)); };
+  const auto engine = test::start_pool(config);
+  ASSERT_NE(engine, nullptr);
+  Listener listener;
+  CallOptions options = listener.options();
+  options.create_session = false;
+  const auto refused = engine->execute_in_session("absent", "count", {{"chunks", 1}}, options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "session_not_found");
+}
+
 TEST(StreamTest, AChunkMayBeLong) {
   const auto engine = test::start_pool(streaming_pool());
   ASSERT_NE(engine, nullptr);
@@ -367,7 +382,9 @@ TEST(StreamTest, ChunksMayBeHeardAfterTheEngineIsGone) {
   auto engine = test::start_pool(config);
   ASSERT_NE(engine, nullptr);
   Listener listener;
-  engine->submit("a", "count", {{"chunks", kWindow}}, listener.completion(), listener.options());
+  const std::string in_the_slab(100'000, 'x');
+  engine->submit("a", "count", {{"chunks", kWindow}, {"padding", in_the_slab}},
+                 listener.completion(), listener.options());
   while (engine->stats().total_requests == 0) std::this_thread::sleep_for(milliseconds(1));
   engine.reset();
   tasks.start();

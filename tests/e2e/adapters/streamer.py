@@ -13,7 +13,7 @@ class Streamer(Adapter):
         session["value"] = session.get("value", 0) + 1
         return int(session["value"])
 
-    def count(self, session: Session, /, chunks: int) -> int:
+    def count(self, session: Session, /, chunks: int, padding: str = "") -> int:
         """Emits the numbers below `chunks`, and counts its calls in the session."""
         for number in range(chunks):
             session.emit(number)
