@@ -32,6 +32,7 @@ IN_CC = (
 IN_PY = (
     re.compile(r"\bcode(?:: str)? ?= ?(\"[a-z_]+\")"),
     re.compile(r"refusal\(\s*(\"[a-z_]+\")"),
+    re.compile(r"_Kind\(\"[a-z_]+\", (\"[a-z_]+\")"),
 )
 WORD = re.compile(r'"([a-z_]+)"')
 
