@@ -19,6 +19,20 @@ from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.values import plain, unusable
 
 _SWITCH = "history"
+# What DSPy's modules take beside inputs: to ask elsewhere, otherwise, or without end.
+_RESERVED = frozenset(
+    (
+        "_trace",
+        "args",
+        "config",
+        "demos",
+        "lm",
+        "max_iters",
+        "new_signature",
+        "prediction",
+        "signature",
+    )
+)
 
 
 class Executor:
@@ -137,10 +151,26 @@ def _own_inputs(live: Live, inputs: object) -> dict[str, Any]:
     for name, value in inputs.items():
         if (why := unusable(value)) is not None:
             raise invalid_inputs(f"{clip(name)} {why}")
+    forward = inspect.signature(type(live.module).forward)
+    reserved = sorted((_RESERVED & inputs.keys()) - _named(forward))
+    if reserved:
+        raise invalid_inputs(
+            f"{', '.join(reserved)} would be DSPy's own: let the program's forward name them, or "
+            "call them otherwise"
+        )
     try:
-        inspect.signature(type(live.module).forward).bind(live.module, **inputs)
+        forward.bind(live.module, **inputs)
     except TypeError as error:
         raise invalid_inputs(
             f"the program's forward does not take them: {str(error)[:200]}"
         ) from None
     return dict(inputs)
+
+
+def _named(signature: inspect.Signature) -> set[str]:
+    """The parameters that take one argument each."""
+    return {
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }

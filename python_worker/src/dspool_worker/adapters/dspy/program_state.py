@@ -13,7 +13,7 @@ import dspy
 
 from dspool_worker.adapters.dspy.modules import Live
 from dspool_worker.adapters.dspy.refusals import clip, invalid_state
-from dspool_worker.adapters.dspy.values import encodable, unusable
+from dspool_worker.adapters.dspy.values import encodable, is_attachment, unusable
 from dspool_worker.errors import nearest
 
 _LENGTH = 4 * 1024 * 1024
@@ -115,6 +115,9 @@ def _clean_signature(name: str, saved: object, predictor: Any) -> dict[str, Any]
             f"{name} has {len(fields)} fields, and the program's has "
             f"{len(predictor.signature.fields)}: it was saved of another signature"
         )
+    texts = [saved["instructions"], *(field["description"] for field in fields)]
+    if any(map(is_attachment, texts)):
+        raise invalid_state(f"a text of {name} has DSPy's mark of an attachment")
     kept = [{"prefix": field["prefix"], "description": field["description"]} for field in fields]
     return {"instructions": saved["instructions"], "fields": kept}
 

@@ -21,7 +21,7 @@ from dspool_worker.adapters.dspy.field_types import (
 )
 from dspool_worker.adapters.dspy.names import fault_of
 from dspool_worker.adapters.dspy.refusals import clip, invalid_inputs, invalid_signature
-from dspool_worker.adapters.dspy.values import encodable, unusable
+from dspool_worker.adapters.dspy.values import encodable, is_attachment, unusable
 
 _FIELDS = 128
 _TEXT_LENGTH = 64 * 1024
@@ -196,6 +196,8 @@ def _check_text(what: str, text: str) -> None:
         raise invalid_signature(f"{what} has more than {_TEXT_LENGTH} characters")
     if not encodable(text):
         raise invalid_signature(f"{what} has a lone surrogate, which is no Unicode")
+    if is_attachment(text):
+        raise invalid_signature(f"{what} has DSPy's mark of an attachment")
 
 
 def _check_keys(what: str, mapping: Mapping[str, Any], known: set[str]) -> None:
