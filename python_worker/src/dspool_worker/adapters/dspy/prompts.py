@@ -1,5 +1,6 @@
 """How signatures become prompts, and answers values: DSPy's adapters, with the callers' names."""
 
+import inspect
 import re
 from typing import Any
 
@@ -66,6 +67,12 @@ class _JSONAdapter(_CallersNames, dspy.JSONAdapter):  # type: ignore[misc]
         parsed = super().parse(_ShownSignature(signature), completion)
         internal = {shown: key for key, shown in names.items()}
         return {internal.get(key, key): value for key, value in parsed.items()}
+
+
+# DSPy wraps both methods of every subclass for its callbacks; those of the base are enough.
+for _adapter in (ChatAdapter, _JSONAdapter):
+    for _method in ("format", "parse"):
+        setattr(_adapter, _method, inspect.unwrap(getattr(_adapter, _method)))
 
 
 def _shown(fields: dict[str, Any]) -> dict[str, Any]:
