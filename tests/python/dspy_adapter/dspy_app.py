@@ -1,6 +1,7 @@
 """A deployment of its own: tools and programs, as a configuration names them."""
 
 import asyncio
+import os
 from typing import Any
 
 import dspy
@@ -104,6 +105,20 @@ class Threads(dspy.Module):
         parallel = dspy.Parallel(num_threads=2, disable_progress_bar=True)
         found = parallel([(self.predict, each) for each in questions])
         return dspy.Prediction(answers=[each and each.answer for each in found])
+
+
+class Pinned(dspy.Module):
+    """Asks a model of the deployment's choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+        self.predict.lm = dspy.LM(
+            "openai/pinned", api_base=os.environ["PINNED_API_BASE"], api_key="none", cache=False
+        )
+
+    def forward(self, question: str) -> Any:
+        return self.predict(question=question)
 
 
 class Odd(dspy.Module):

@@ -8,9 +8,9 @@ import dspy
 
 from dspool_worker import CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy.library import Library
-from dspool_worker.adapters.dspy.memory import Memory, given_messages
+from dspool_worker.adapters.dspy.memory import Memory, given_messages, in_words
 from dspool_worker.adapters.dspy.modules import Live
-from dspool_worker.adapters.dspy.program_state import dump_state
+from dspool_worker.adapters.dspy.program_state import dump_state, parse_state
 from dspool_worker.adapters.dspy.programs import put_program
 from dspool_worker.adapters.dspy.refusals import clip, invalid_inputs
 from dspool_worker.adapters.dspy.runner import run_module
@@ -92,7 +92,9 @@ class Executor:
         inputs = check_inputs(signature, inputs)
         arguments = {live.internal[name]: value for name, value in inputs.items()}
         if live.history is not None:
-            arguments[live.history] = dspy.History(messages=earlier)
+            arguments[live.history] = (
+                in_words(earlier) if live.tells_history else dspy.History(messages=earlier)
+            )
         streamed = {"reasoning", *(field.name for field in signature.outputs)}
         prediction = self._run(session, live, arguments, streamed)
         outputs = {
@@ -100,7 +102,13 @@ class Executor:
             for key, value in prediction.items()
         }
         if session.id and keeps and not given:
-            self._memory.remember(session, inputs, outputs)
+            # Not what a module has said beside, such as its reasoning: that is no answer.
+            answered = {
+                field.name: outputs[field.name]
+                for field in signature.outputs
+                if field.name in outputs
+            }
+            self._memory.remember(session, inputs, answered)
         return outputs
 
     def _run_own(
@@ -124,7 +132,9 @@ class Executor:
         if session.id and (after := dump_state(live)) != before:
             if record is None:
                 record = self._library.make_record(program_type, None, None, None, None)
-            put_program(session, program_id, {**record, "state": after})
+            learned = {**record, "state": parse_state(after)}
+            self._library.program(learned)  # what could not be loaded again is refused here
+            put_program(session, program_id, learned)
         return {key: plain(value) for key, value in result.items()}
 
     def _run(

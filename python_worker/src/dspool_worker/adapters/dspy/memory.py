@@ -78,6 +78,14 @@ def given_messages(value: object) -> list[dict[str, Any]]:
     return [{name: _harmless(item) for name, item in turn.items()} for turn in value]
 
 
+def in_words(messages: Sequence[Mapping[str, Any]]) -> str:
+    """A conversation as a text, for what cannot take it as messages of its own form."""
+    return "\n\n".join(
+        "\n".join(f"{name}: {_in_words(value)}" for name, value in message.items())
+        for message in messages
+    )
+
+
 def _turns_of(session: Session) -> Sequence[_Turn]:
     turns = session.get(_KEY, ())
     if not isinstance(turns, (list, tuple)) or not all(map(_is_turn, turns)):

@@ -7,6 +7,7 @@ Written as text, "question, context: list[str] -> answer: str", or as a mapping:
      "outputs": [{"name": "answer", "type": "string"}]}
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,11 @@ class Signature:
     outputs: tuple[Field, ...]
     name: str = "Signature"
     description: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """Tells signatures apart that compare as equal, as do `Literal[1]` and `Literal[True]`."""
+        return json.dumps(self.record())
 
     @cached_property
     def conversation(self) -> str | None:
