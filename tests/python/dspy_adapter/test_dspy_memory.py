@@ -206,3 +206,18 @@ def test_react_is_told_of_turns_in_words(adapter: Dspy, session: Session, server
     for request in server.requests[2:]:
         told = "[[ ## talk ## ]]\nquestion: first\nanswer: answer to first\n"
         assert told in contents(request, "user")[-1]
+
+
+@pytest.mark.parametrize("history", [5, 0, "text", {"k": 1}, ["text"]])
+def test_a_field_that_is_no_conversation_costs_no_request(
+    adapter: Dspy, call: FakeCall, refusal: Refusal, server: LmServer, history: object
+) -> None:
+    session = session_of(call, "s", {"history": history})
+    for arguments in ({}, {"history": False}):
+        error = refusal(adapter.predict, session, question="why", **arguments)
+        assert error.code == "invalid_history"
+    assert not server.requests
+    turns = 1 if isinstance(history, list) else 0
+    assert adapter.reset_state(session)["turns_cleared"] == turns
+    adapter.predict(session, question="why")
+    assert session["history"] == [turn("why")]

@@ -84,6 +84,9 @@ class Executor:
     ) -> dict[str, Any]:
         signature = live.signature
         given = signature.conversation is not None and signature.conversation in inputs
+        keeps = keeps and bool(session.id) and not given
+        if keeps:
+            self._memory.check(session)  # before anything is asked and charged for
         earlier: list[dict[str, Any]] = []
         if given:
             earlier = given_messages(inputs.pop(str(signature.conversation)))
@@ -101,7 +104,7 @@ class Executor:
             live.shown.get(key, key): plain(value, otherwise=str)  # a tool may return what it likes
             for key, value in prediction.items()
         }
-        if session.id and keeps and not given:
+        if keeps:
             # Not what a module has said beside, such as its reasoning: that is no answer.
             answered = {
                 field.name: outputs[field.name]

@@ -1,9 +1,9 @@
 """Language models of DSPy, one for each that a session or the pool uses."""
 
-import functools
 import math
 import threading
 import time
+import weakref
 from typing import Any
 
 import dspy
@@ -12,7 +12,6 @@ from dspool_worker import CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy.refusals import invalid_config
 
 _RUNNING = "dspool_running"
-_KEPT = 256
 # Where a request goes, and what it shows there: never a request's own choice.
 _FIXED = frozenset(
     (
@@ -89,10 +88,24 @@ def _prepare(kwargs: dict[str, Any]) -> Running | None:
     return running
 
 
-@functools.lru_cache(_KEPT)
+# Whoever holds the language model keeps its entry: keys of replaced ones do not stay.
+_live: "weakref.WeakKeyDictionary[LanguageModel, PoolLM]" = weakref.WeakKeyDictionary()
+_making = threading.Lock()
+
+
 def live_lm(language_model: LanguageModel) -> PoolLM:
     """The model of DSPy for this one, its connections included. Equal ones have equal keys,
     addresses and versions."""
+    lm = _live.get(language_model)
+    if lm is None:
+        with _making:
+            lm = _live.get(language_model)
+            if lm is None:
+                lm = _live[language_model] = _make_lm(language_model)
+    return lm
+
+
+def _make_lm(language_model: LanguageModel) -> PoolLM:
     # A server of one's own may want no key; DSPy wants one to be there.
     api_key = language_model.api_key or ("none" if language_model.api_base else None)
     try:
