@@ -399,3 +399,23 @@ def test_a_key_is_forgotten_with_the_last_model_that_has_it() -> None:
     host.forget_language_model(2)
     report = host.describe(ValueError("sk-secret, sk-another"), "buy")
     assert report.message == "ValueError: sk-secret, <api_key>"
+
+
+def test_an_adapter_says_itself_why_it_refuses_a_language_model() -> None:
+    class Picky(Shop):
+        def set_lm(self, language_model: LanguageModel) -> None:
+            raise CommandError(f"no {language_model.api_key}", code="invalid_language_model")
+
+    _, report = AdapterHost(Picky()).set_language_model(1, "m", None, "sk-secret", None)
+    assert report is not None
+    assert (report.code, report.message) == ("invalid_language_model", "no <api_key>")
+
+
+def test_a_hook_that_exits_costs_no_worker() -> None:
+    class Exits(Shop):
+        def describe_error(self, error: Exception) -> CommandError | None:
+            raise SystemExit(1)
+
+    report = AdapterHost(Exits()).describe(ValueError("bug"), "buy")
+    assert report.code == "exception"
+    assert "ValueError: bug (and describe_error raised SystemExit: 1)" in report.message

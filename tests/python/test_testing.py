@@ -409,3 +409,83 @@ def test_what_a_command_logs_names_session_and_request(
         "WARNING cart: no command",
     ]
     assert session_id == "user\n42"
+
+
+class Meeting(Adapter):
+    """Commands that wait, and a stop that does something."""
+
+    on_stop: Any = staticmethod(lambda: None)
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.leave = threading.Event()
+
+    def stop(self) -> None:
+        type(self).on_stop()
+
+    def wait(self, session: Session, /) -> str:
+        self.entered.set()
+        assert self.leave.wait(60)
+        return "waited"
+
+    def who(self, session: Session, /) -> int:
+        return id(self)
+
+
+def _until(condition: Any) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_call_that_waits_while_a_pool_restarts_is_answered_by_the_new_worker() -> None:
+    class Restarted(Meeting):
+        pass
+
+    pool = testing.Pool(Restarted, workers=1)
+    before = id(pool.adapters[0])
+    late = pool.session("late")
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(late.call("who")), daemon=True)
+
+    def call_meanwhile() -> None:
+        Restarted.on_stop = staticmethod(lambda: None)
+        caller.start()
+        _until(lambda: late._record.turns == 1)  # it waits: the worker that stops has all slots
+
+    Restarted.on_stop = staticmethod(call_meanwhile)
+    pool.restart()
+    caller.join(60)
+    assert answers == [id(pool.adapters[0])]
+    assert answers != [before]
+    pool.close()
+
+
+def test_a_call_that_waits_while_a_pool_closes_is_refused() -> None:
+    pool = testing.Pool(Meeting, workers=1)
+    adapter = pool.adapters[0]
+    assert isinstance(adapter, Meeting)
+    late = pool.session("late")
+    ends: list[object] = []
+
+    def call(session: testing.PoolSession, command: str) -> None:
+        try:
+            ends.append(session.call(command))
+        except RuntimeError as error:
+            ends.append(str(error))
+
+    first = threading.Thread(target=call, args=(pool.session("first"), "wait"), daemon=True)
+    second = threading.Thread(target=call, args=(late, "who"), daemon=True)
+    closing = threading.Thread(target=pool.close, daemon=True)
+    first.start()
+    assert adapter.entered.wait(60)
+    second.start()
+    _until(lambda: late._record.turns == 1)
+    closing.start()
+    _until(lambda: not pool.adapters)
+    adapter.leave.set()
+    for thread in (first, second, closing):
+        thread.join(60)
+        assert not thread.is_alive()
+    assert set(map(str, ends)) == {"waited", "this pool is closed"}

@@ -61,7 +61,7 @@ class AdapterHost:
         """What the adapter makes of an exception; a text says why it makes nothing of it."""
         try:
             told = self.adapter.describe_error(error)
-        except Exception as failure:
+        except BaseException as failure:  # also SystemExit: the worker goes on
             return f"and describe_error raised {summary(failure)}"
         if told is None or isinstance(told, CommandError):
             return told
@@ -82,6 +82,8 @@ class AdapterHost:
         language_model = LanguageModel(version, model, api_base, api_key or None, temperature)
         try:
             self.adapter.set_lm(language_model)
+        except CommandError as error:
+            return language_model, report_refusal(error, error, secrets=self._secrets)
         except Exception as error:
             message = f"the adapter refused the language model {model!r}: {summary(error)}"
             report = report_exception(

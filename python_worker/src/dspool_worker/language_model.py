@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LanguageModel:
     """A language model, as the application set it: for the whole pool, or for sessions.
 
-    The key is left out of `repr`, so that it does not reach a log by accident.
+    The key is left out of `repr`, so that it does not reach a log by accident. What an adapter
+    derives from it and keeps in a `weakref.WeakKeyDictionary` ends with it: once another has taken
+    its place, and no call uses it any more.
     """
 
     version: int

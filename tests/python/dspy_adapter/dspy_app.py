@@ -1,5 +1,7 @@
 """A deployment of its own: tools and programs, as a configuration names them."""
 
+import asyncio
+import os
 from typing import Any
 
 import dspy
@@ -52,6 +54,71 @@ class Learner(dspy.Module):
         prediction = self.predict(question=question)
         self.predict.demos.append(dspy.Example(question=question, answer=prediction.answer))
         return prediction
+
+
+class Open(dspy.Module):
+    """Hands on whatever it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, **kwargs: Any) -> Any:
+        return self.predict(**kwargs)
+
+
+class Configured(dspy.Module):
+    """Takes DSPy's own names itself, to ask with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str, config: dict[str, Any]) -> Any:
+        return self.predict(question=question, config=config)
+
+
+class Async(dspy.Module):
+    """Asks with DSPy's asynchronous half, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        async def ask() -> Any:
+            await self.predict.acall(question=question)
+            return await self.predict.acall(question=question)
+
+        return asyncio.run(ask())
+
+
+class Threads(dspy.Module):
+    """Asks on threads of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        questions = [dspy.Example(question=question).with_inputs("question")] * 2
+        parallel = dspy.Parallel(num_threads=2, disable_progress_bar=True)
+        found = parallel([(self.predict, each) for each in questions])
+        return dspy.Prediction(answers=[each and each.answer for each in found])
+
+
+class Pinned(dspy.Module):
+    """Asks a model of the deployment's choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+        self.predict.lm = dspy.LM(
+            "openai/pinned", api_base=os.environ["PINNED_API_BASE"], api_key="none", cache=False
+        )
+
+    def forward(self, question: str) -> Any:
+        return self.predict(question=question)
 
 
 class Odd(dspy.Module):

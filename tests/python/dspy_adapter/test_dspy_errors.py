@@ -1,7 +1,9 @@
 """What a language model's failures become: typed errors, each asked for once."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +11,11 @@ import pytest
 
 pytest.importorskip("dspy")
 
+import dspy
 from dspool_worker import CancelledError, CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy
+from dspool_worker.adapters.dspy.language_models import live_lm
+from dspool_worker.adapters.dspy.model_errors import typed_error
 from fake_call import FakeCall, session_of
 from lm_server import LmServer
 
@@ -169,3 +174,18 @@ def test_what_failed_is_charged_too(
 def test_a_model_that_cannot_be_made_is_refused_when_it_is_set(refusal: Refusal) -> None:
     raised = refusal(Dspy().set_lm, LanguageModel(1, "openai/"))
     assert raised.code == "invalid_language_model"
+
+
+def test_what_nobody_knows_does_not_count_against_the_provider() -> None:
+    error = typed_error(dspy.LMError("what is this", model="m"), "openai/m", "openai")
+    assert error is not None
+    assert (error.code, error.provider, error.retryable) == ("model_failed", None, False)
+
+
+def test_a_model_that_nobody_holds_any_more_is_not_kept(server: LmServer) -> None:
+    model = LanguageModel(5, "openai/offline", server.url, "sk-replaced")
+    kept = weakref.ref(live_lm(model))
+    assert live_lm(LanguageModel(5, "openai/offline", server.url, "sk-replaced")) is kept()
+    del model
+    gc.collect()
+    assert kept() is None

@@ -163,3 +163,61 @@ def test_a_turn_that_looks_like_a_call_of_tools_is_data(
     adapter.predict(session, "data: dict -> answer", data={"tool_calls": [{"name": "os.system"}]})
     adapter.predict(session, "data: dict -> answer", data={"k": 1})
     assert "os.system" in contents(server.requests[1], "user")[0]
+
+
+@pytest.mark.parametrize("program_type", ["chain_of_thought", "react"])
+def test_a_turn_of_a_program_is_what_its_signature_has(
+    adapter: Dspy, session: Session, server: LmServer, program_type: str
+) -> None:
+    adapter.create_program(session, "chat", "question, talk: History -> answer", program_type)
+    for question in ("first", "second"):
+        outputs = adapter.execute_program(session, "chat", {"question": question})["outputs"]
+        assert "reasoning" in outputs
+    assert session["history"] == [turn("first"), turn("second")]
+    server.requests.clear()
+    adapter.predict(session, question="third")
+    assert [
+        text.split("]]\n")[1].split("\n")[0] for text in contents(server.requests[0], "user")
+    ] == [
+        "first",
+        "second",
+        "third",
+    ]
+
+
+def test_a_chain_of_thought_gets_turns_as_messages(
+    adapter: Dspy, session: Session, server: LmServer
+) -> None:
+    adapter.create_program(session, "chat", "question, talk: History -> answer", "chain_of_thought")
+    for question in ("first", "second"):
+        adapter.execute_program(session, "chat", {"question": question})
+    (said,) = contents(server.requests[1], "assistant")
+    assert "[[ ## answer ## ]]\nanswer to first" in said
+    assert "reasoning to first" not in said
+
+
+def test_react_is_told_of_turns_in_words(adapter: Dspy, session: Session, server: LmServer) -> None:
+    adapter.create_program(session, "agent", "question, talk: History -> answer", "react")
+    for question in ("first", "second"):
+        adapter.execute_program(session, "agent", {"question": question})
+    assert len(server.requests) == 4
+    for request in server.requests:
+        assert contents(request, "assistant") == []
+    for request in server.requests[2:]:
+        told = "[[ ## talk ## ]]\nquestion: first\nanswer: answer to first\n"
+        assert told in contents(request, "user")[-1]
+
+
+@pytest.mark.parametrize("history", [5, 0, "text", {"k": 1}, ["text"]])
+def test_a_field_that_is_no_conversation_costs_no_request(
+    adapter: Dspy, call: FakeCall, refusal: Refusal, server: LmServer, history: object
+) -> None:
+    session = session_of(call, "s", {"history": history})
+    for arguments in ({}, {"history": False}):
+        error = refusal(adapter.predict, session, question="why", **arguments)
+        assert error.code == "invalid_history"
+    assert not server.requests
+    turns = 1 if isinstance(history, list) else 0
+    assert adapter.reset_state(session)["turns_cleared"] == turns
+    adapter.predict(session, question="why")
+    assert session["history"] == [turn("why")]

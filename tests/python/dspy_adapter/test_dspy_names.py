@@ -16,6 +16,13 @@ Refusal = Callable[..., CommandError]
 NAMES = ["class", "my-field", "2nd", "größe", "schema", "lm", "_x", "model_dump", "self", "a b"]
 
 
+TAKEN = [
+    "args", "completions", "config", "demos", "history", "inputs", "instance", "items", "keys",
+    "kwargs", "lm", "max_iters", "messages", "module", "new_signature", "outputs", "prediction",
+    "prompt", "self", "signature", "store", "tools", "trace",
+]  # fmt: skip
+
+
 def test_names_are_safe_different_and_stay_where_they_can() -> None:
     safe = safe_names([*NAMES, "question", "field_1"])
     assert safe["question"] == "question"
@@ -78,3 +85,19 @@ def test_some_names_are_refused(
     assert fault_of(name) is not None
     signature = {"inputs": [{"name": name}], "outputs": [{"name": "a"}]}
     assert refusal(adapter.predict, anonymous, signature, q=1).code == "invalid_signature"
+
+
+@pytest.mark.parametrize("program_type", ["predict", "chain_of_thought", "react"])
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_dspy_uses_itself_is_a_name(
+    adapter: Dspy, session: Session, server: LmServer, name: str, program_type: str
+) -> None:
+    config = {"max_iters": 1} if program_type == "react" else None
+    adapter.create_program(session, "p", f"{name} -> answer", program_type, config)
+    outputs = adapter.execute_program(session, "p", {name: "why"})["outputs"]
+    assert outputs["answer"] == "answer to why"
+    assert f"[[ ## {name} ## ]]\nwhy" in contents(server.requests[-1], "user")[-1]
+    adapter.create_program(session, "p", f"q -> {name}", program_type, config)
+    outputs = adapter.execute_program(session, "p", {"q": "why"})["outputs"]
+    assert outputs[name] == f"{name} to why"
+    assert "field_" not in str([request["messages"] for request in server.requests])

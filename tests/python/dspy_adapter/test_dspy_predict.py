@@ -145,3 +145,13 @@ def test_inputs_must_be_those_of_the_signature(
 
 def test_a_whole_number_is_a_float_too(adapter: Dspy, anonymous: Session) -> None:
     assert adapter.predict(anonymous, "x: float -> y", x=1) == {"y": "y to 1"}
+
+
+def test_signatures_that_differ_in_the_type_of_a_value_are_different(
+    adapter: Dspy, anonymous: Session, server: LmServer
+) -> None:
+    server.reply = lambda _: chat_format({"a": "1"})
+    assert adapter.predict(anonymous, "q -> a: Literal[1, 2]", q="why") == {"a": 1}
+    server.reply = lambda _: chat_format({"a": "True"})
+    outputs = adapter.predict(anonymous, "q -> a: Literal[True, 2]", q="why")
+    assert outputs["a"] is True

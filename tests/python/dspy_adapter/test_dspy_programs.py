@@ -210,3 +210,17 @@ def test_goes_on_in_another_process_with_the_same_prompts(
     assert elsewhere.returncode == 0, elsewhere.stderr.decode()
     assert decode(elsewhere.stdout) == here
     assert server.bodies == bodies
+
+
+@pytest.mark.parametrize("record", [5, {}, {"program_type": "predict", "state": 5}])
+def test_a_record_that_is_no_program_is_listed_and_deleted(
+    adapter: Dspy, call: FakeCall, record: Any
+) -> None:
+    session = session_of(call, "s", {"program:bad": record})
+    adapter.create_program(session, "good", "q -> a")
+    bad, good = adapter.list_programs(session)["programs"]
+    assert (bad["id"], good["id"]) == ("bad", "good")
+    assert "error" not in good
+    assert ("error" in bad) == (record != {"program_type": "predict", "state": 5})
+    adapter.delete_program(session, "bad")
+    assert adapter.list_programs(session)["total_count"] == 1

@@ -167,3 +167,57 @@ def test_a_state_names_no_model_to_ask(adapter: Dspy, session: Session, server: 
     outputs = adapter.execute_program(session, "p", {"question": "why"})["outputs"]
     assert outputs == {"answer": "answer to why"}
     assert len(server.requests) == 1
+
+
+def state_with(demos: list[dict[str, Any]]) -> dict[str, Any]:
+    predictor = dspy.Predict("question -> answer")
+    predictor.demos = demos
+    state: dict[str, Any] = predictor.dump_state()
+    return state
+
+
+def test_a_state_as_a_mapping_is_bounded_as_its_text_is(
+    adapter: Dspy, session: Session, refusal: Refusal
+) -> None:
+    state = state_with([{"question": "q", "answer": "long " * 10_000}] * 100)
+    for form in (state, json.dumps(state)):
+        error = refusal(adapter.create_program, session, "p", "question -> answer", state=form)
+        assert error.code == "invalid_state"
+        assert "more than" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "kept"), [(256, 1, 256), (200, 20_900, 129)], ids=["count", "size"]
+)
+def test_a_program_that_learns_forgets_its_oldest_demos(
+    adapter: Dspy, session: Session, count: int, length: int, kept: int
+) -> None:
+    demos = [{"question": f"{number}", "answer": "x" * length} for number in range(count)]
+    adapter.load_program(session, "learner", {"predict": state_with(demos)})
+    for question in ("one", "two" * length, "three"):
+        adapter.execute_program(session, "learner", {"question": question})
+    learned = session["program:learner"]["state"]["predict"]["demos"]
+    assert len(learned) <= kept
+    assert learned[-1]["question"] == "three"
+    assert learned[0]["question"] != "0"
+
+
+def test_what_could_not_be_loaded_again_is_not_kept(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal
+) -> None:
+    adapter.execute_program(session, "learner", {"question": "first"})
+    before = dict(session)
+    server.reply = lambda _: "[[ ## answer ## ]]\n\ud83d\n\n[[ ## completed ## ]]\n"
+    error = refusal(adapter.execute_program, session, "learner", {"question": "second"})
+    assert error.code == "invalid_state"
+    assert dict(session) == before
+
+
+def test_a_state_leaves_the_deployments_model_in_place(
+    session: Session, server: LmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PINNED_API_BASE", server.url)
+    adapter = Dspy({"programs": {"pinned": "dspy_app:Pinned"}})
+    adapter.load_program(session, "pinned", {"predict": state_with([])})
+    adapter.execute_program(session, "pinned", {"question": "why"})
+    assert server.requests[0]["model"] == "pinned"

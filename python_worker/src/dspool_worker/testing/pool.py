@@ -46,9 +46,11 @@ class Pool:
             raise ValueError("a pool has at least one worker, which runs at least one command")
         self._adapter = adapter
         self._settings = dict(settings or {})
+        self._count = workers
         self._max_in_flight = max_in_flight
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
+        self._stopping = threading.Lock()
         self._sessions: dict[str, SessionRecord] = {}
         self._language_model: LanguageModel | None = None
         self._lm_versions = itertools.count(1)
@@ -104,15 +106,18 @@ class Pool:
 
         Sessions stay; nothing of them is warm.
         """
-        for number, worker in enumerate(self._workers):
-            worker.stop()
-            self._workers[number] = self._start_worker()
+        with self._stopping:
+            for number, worker in enumerate(self._workers):
+                with worker.stopped():
+                    self._workers[number] = self._start_worker()
 
     def close(self) -> None:
-        """Stops all workers."""
-        for worker in self._workers:
-            worker.stop()
-        self._workers = []
+        """Stops all workers, which waits for their commands; calls that wait are refused."""
+        with self._stopping:
+            workers, self._workers = self._workers, []
+            for worker in workers:
+                with worker.stopped():
+                    pass
 
     def __enter__(self) -> "Pool":
         return self
@@ -148,8 +153,7 @@ class Pool:
         if timeout_s is not None:
             deadline_ns = time.monotonic_ns() + max(1, round(timeout_s * _NS_PER_S))
         encoded = encode(dict(args or {}), "args")
-        if not self._workers:
-            raise RuntimeError("this pool is closed")
+        self._worker(0)  # raises where the pool is closed
         if record.runs_on == threading.get_ident():
             raise RuntimeError(
                 f"session {session_id!r} was called from its own command, and would wait for ever"
@@ -158,10 +162,9 @@ class Pool:
         lm = record.language_model or self._language_model
         call = TrialCall(number, lm, on_chunk, deadline_ns)
         with _taken(record.order, call):
-            index = (number if session_id == _ANONYMOUS else record.turns) % len(self._workers)
+            index = (number if session_id == _ANONYMOUS else record.turns) % self._count
             record.turns += 1
-            worker = self._workers[index]
-            with _taken(worker.slots, call):
+            with self._slot(index, call) as worker:
                 worker.require(lm)
                 record.running, record.runs_on = call, threading.get_ident()
                 try:
@@ -181,6 +184,22 @@ class Pool:
                 input_tokens=call.input_tokens,
                 output_tokens=call.output_tokens,
             )
+
+    def _worker(self, index: int) -> TrialWorker:
+        workers = self._workers
+        if not workers:
+            raise RuntimeError("this pool is closed")
+        return workers[index]
+
+    @contextlib.contextmanager
+    def _slot(self, index: int, call: TrialCall) -> Iterator[TrialWorker]:
+        """Holds a slot of a worker, or of the one that took its place meanwhile."""
+        while True:
+            worker = self._worker(index)
+            with _taken(worker.slots, call):
+                if self._worker(index) is worker:
+                    yield worker
+                    return
 
     def _evict(self, session_id: str) -> None:
         for worker in self._workers:

@@ -1,7 +1,8 @@
 """A worker without a process: an adapter, and the sessions that are warm in it."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dspool_worker._native import EncodeError, commit, roll_back, run
 from dspool_worker.adapter import Adapter
@@ -29,11 +30,17 @@ class TrialWorker:
         self._refusals: dict[int, ErrorReport | None] = {}  # by language model
         self._setting_lm = threading.Lock()
 
-    def stop(self) -> None:
-        """Waits for the commands that run here."""
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Waits for the commands that run here, and stops the adapter. Whoever waits for a slot
+        gets it after the block, and has to see whether this is still a worker of the pool."""
         for _ in range(self._max_in_flight):
             self.slots.acquire()
-        self.host.adapter.stop()
+        try:
+            self.host.adapter.stop()
+            yield
+        finally:
+            self.slots.release(self._max_in_flight)
 
     def evict(self, session_id: str) -> None:
         self._warm.pop(session_id, None)

@@ -15,6 +15,7 @@ from dspool_worker.adapters.dspy.program_state import count_demos, parse_state
 from dspool_worker.adapters.dspy.programs import (
     check_id,
     describe,
+    describe_stored,
     find_program,
     not_found,
     program_ids,
@@ -146,9 +147,10 @@ class Dspy(Adapter):
             }
 
     def list_programs(self, session: Session, /) -> dict[str, Any]:
-        """The session's programs, and the names of the deployment's own."""
+        """The session's programs, and the names of the deployment's own. One whose record is none,
+        since an application wrote it, is listed with `error`."""
         with self._statistics.command():
-            programs = [describe(key, self._record(session, key)) for key in program_ids(session)]
+            programs = [describe_stored(session, key) for key in program_ids(session)]
             return {
                 "programs": programs,
                 "total_count": len(programs),
@@ -169,7 +171,8 @@ class Dspy(Adapter):
     def delete_program(self, session: Session, /, program_id: str) -> dict[str, Any]:
         """Forgets a program of the session."""
         with self._statistics.command():
-            self._record(session, program_id)
+            if program_id not in program_ids(session):
+                raise self._not_found(session, program_id)
             remove_program(session, program_id)
             return {"program_id": program_id, "status": "deleted"}
 

@@ -8,9 +8,9 @@ import dspy
 
 from dspool_worker import CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy.library import Library
-from dspool_worker.adapters.dspy.memory import Memory, given_messages
+from dspool_worker.adapters.dspy.memory import Memory, given_messages, in_words
 from dspool_worker.adapters.dspy.modules import Live
-from dspool_worker.adapters.dspy.program_state import dump_state
+from dspool_worker.adapters.dspy.program_state import dump_state, parse_state
 from dspool_worker.adapters.dspy.programs import put_program
 from dspool_worker.adapters.dspy.refusals import clip, invalid_inputs
 from dspool_worker.adapters.dspy.runner import run_module
@@ -19,6 +19,20 @@ from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.values import plain, unusable
 
 _SWITCH = "history"
+# What DSPy's modules take beside inputs: to ask elsewhere, otherwise, or without end.
+_RESERVED = frozenset(
+    (
+        "_trace",
+        "args",
+        "config",
+        "demos",
+        "lm",
+        "max_iters",
+        "new_signature",
+        "prediction",
+        "signature",
+    )
+)
 
 
 class Executor:
@@ -70,6 +84,9 @@ class Executor:
     ) -> dict[str, Any]:
         signature = live.signature
         given = signature.conversation is not None and signature.conversation in inputs
+        keeps = keeps and bool(session.id) and not given
+        if keeps:
+            self._memory.check(session)  # before anything is asked and charged for
         earlier: list[dict[str, Any]] = []
         if given:
             earlier = given_messages(inputs.pop(str(signature.conversation)))
@@ -78,15 +95,23 @@ class Executor:
         inputs = check_inputs(signature, inputs)
         arguments = {live.internal[name]: value for name, value in inputs.items()}
         if live.history is not None:
-            arguments[live.history] = dspy.History(messages=earlier)
+            arguments[live.history] = (
+                in_words(earlier) if live.tells_history else dspy.History(messages=earlier)
+            )
         streamed = {"reasoning", *(field.name for field in signature.outputs)}
         prediction = self._run(session, live, arguments, streamed)
         outputs = {
             live.shown.get(key, key): plain(value, otherwise=str)  # a tool may return what it likes
             for key, value in prediction.items()
         }
-        if session.id and keeps and not given:
-            self._memory.remember(session, inputs, outputs)
+        if keeps:
+            # Not what a module has said beside, such as its reasoning: that is no answer.
+            answered = {
+                field.name: outputs[field.name]
+                for field in signature.outputs
+                if field.name in outputs
+            }
+            self._memory.remember(session, inputs, answered)
         return outputs
 
     def _run_own(
@@ -110,7 +135,9 @@ class Executor:
         if session.id and (after := dump_state(live)) != before:
             if record is None:
                 record = self._library.make_record(program_type, None, None, None, None)
-            put_program(session, program_id, {**record, "state": after})
+            learned = {**record, "state": parse_state(after)}
+            self._library.program(learned)  # what could not be loaded again is refused here
+            put_program(session, program_id, learned)
         return {key: plain(value) for key, value in result.items()}
 
     def _run(
@@ -137,10 +164,26 @@ def _own_inputs(live: Live, inputs: object) -> dict[str, Any]:
     for name, value in inputs.items():
         if (why := unusable(value)) is not None:
             raise invalid_inputs(f"{clip(name)} {why}")
+    forward = inspect.signature(type(live.module).forward)
+    reserved = sorted((_RESERVED & inputs.keys()) - _named(forward))
+    if reserved:
+        raise invalid_inputs(
+            f"{', '.join(reserved)} would be DSPy's own: let the program's forward name them, or "
+            "call them otherwise"
+        )
     try:
-        inspect.signature(type(live.module).forward).bind(live.module, **inputs)
+        forward.bind(live.module, **inputs)
     except TypeError as error:
         raise invalid_inputs(
             f"the program's forward does not take them: {str(error)[:200]}"
         ) from None
     return dict(inputs)
+
+
+def _named(signature: inspect.Signature) -> set[str]:
+    """The parameters that take one argument each."""
+    return {
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }

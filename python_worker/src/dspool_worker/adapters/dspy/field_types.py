@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import dspy
 
+from dspool_worker.adapters.dspy.values import is_attachment
 from dspool_worker.errors import nearest
 
 _DEPTH = 8
@@ -158,7 +159,10 @@ def _parse_choices(tokens: list[tuple[str, str]]) -> tuple[str | int | bool, ...
     while True:
         kind, word = tokens.pop(0) if tokens else ("", "nothing")
         if kind == "text":
-            choices.append(re.sub(r"(?s)\\(.)", r"\1", word[1:-1]))
+            choice = re.sub(r"(?s)\\(.)", r"\1", word[1:-1])
+            if is_attachment(choice):
+                raise ValueError("a value of a Literal has DSPy's mark of an attachment")
+            choices.append(choice)
         elif kind == "number":
             choices.append(int(word))
         elif word.lower() in ("true", "false"):

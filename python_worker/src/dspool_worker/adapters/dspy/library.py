@@ -10,6 +10,7 @@ from dspool_worker._native import encode
 from dspool_worker.adapters.dspy import signatures
 from dspool_worker.adapters.dspy.copies import copy_for_call
 from dspool_worker.adapters.dspy.deployment import BUILT_IN_KINDS, import_programs, import_tools
+from dspool_worker.adapters.dspy.field_types import type_name
 from dspool_worker.adapters.dspy.lru import Lru
 from dspool_worker.adapters.dspy.modules import Live, build, check_config
 from dspool_worker.adapters.dspy.program_state import load_state, parse_state
@@ -91,10 +92,11 @@ class Library:
 
     def question(self, inputs: Mapping[str, Any], *, with_history: bool) -> Live:
         """What answers inputs that came without a signature."""
-        parsed = signatures.of_inputs(inputs)
-        key = (tuple((field.name, field.type.name) for field in parsed.inputs), with_history)
+        # Their values are looked at by whoever asks with them.
+        key = (tuple((name, type_name(value)) for name, value in inputs.items()), with_history)
         return self._kept.get(
-            key, functools.partial(build, "predict", parsed, with_history=with_history)
+            key,
+            lambda: build("predict", signatures.of_inputs(inputs), with_history=with_history),
         )
 
     def signature(self, signature: object) -> Signature:
@@ -106,7 +108,7 @@ class Library:
     def prediction(self, parsed: Signature, *, with_history: bool) -> Live:
         """What answers inputs of a signature."""
         return self._kept.get(
-            (parsed, with_history),
+            (parsed.key, with_history),
             functools.partial(build, "predict", parsed, with_history=with_history),
         )
 

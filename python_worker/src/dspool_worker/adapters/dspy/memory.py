@@ -1,7 +1,7 @@
 """The conversation that a session remembers: its field `history`, a list of turns.
 
-A turn is {"inputs": {...}, "outputs": {...}}, with its caller's names. Each is appended, so that it
-costs the same however long the conversation is.
+A turn is {"inputs": {...}, "outputs": {...}}, with its caller's names. Each is appended, so that
+only itself is sent to the engine; what is read of the conversation is bounded.
 """
 
 import json
@@ -32,6 +32,10 @@ class Memory:
         """Whether there are earlier turns."""
         return bool(session.get(_KEY, ()))
 
+    def check(self, session: Session) -> None:
+        """CommandError `invalid_history` unless a turn can be appended."""
+        _turns_of(session)
+
     def messages(self, session: Session, signature: Signature) -> list[dict[str, Any]]:
         """What is sent of the conversation, each turn as a message of DSPy's History."""
         return [_message(turn, signature) for turn in self._last(_turns_of(session))]
@@ -51,10 +55,8 @@ class Memory:
 
     def forget(self, session: Session) -> int:
         """Ends the conversation; returns how many turns it had."""
-        count = len(session.get(_KEY, ()))
-        if _KEY in session:
-            del session[_KEY]
-        return count
+        turns = session.pop(_KEY, ())
+        return len(turns) if isinstance(turns, (list, tuple)) else 0
 
     def _last(self, turns: Sequence[_Turn]) -> list[_Turn]:
         kept, left = 0, self._size_bytes
@@ -78,12 +80,20 @@ def given_messages(value: object) -> list[dict[str, Any]]:
     return [{name: _harmless(item) for name, item in turn.items()} for turn in value]
 
 
+def in_words(messages: Sequence[Mapping[str, Any]]) -> str:
+    """A conversation as a text, for what cannot take it as messages of its own form."""
+    return "\n\n".join(
+        "\n".join(f"{name}: {_in_words(value)}" for name, value in message.items())
+        for message in messages
+    )
+
+
 def _turns_of(session: Session) -> Sequence[_Turn]:
     turns = session.get(_KEY, ())
     if not isinstance(turns, (list, tuple)) or not all(map(_is_turn, turns)):
         raise CommandError(
-            f"the session's field {_KEY} is no conversation: call reset_state, or do without it by "
-            "history = false",
+            f"the session's field {_KEY} is no conversation: call reset_state, or keep what "
+            "is your own under another name",
             code="invalid_history",
         )
     return turns

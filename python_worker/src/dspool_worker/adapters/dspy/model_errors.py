@@ -75,7 +75,7 @@ _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
     ),
     (
         dspy.LMError,
-        _Kind("connection", "model_failed", False, True, "see the traceback"),
+        _Kind("connection", "model_failed", False, False, "see the traceback"),
     ),
 )
 

@@ -44,6 +44,8 @@ class Live:
     """The caller's names, by those that prompts and answers of DSPy's have."""
     history: str | None = None
     """The input that takes the conversation so far."""
+    tells_history: bool = False
+    """Whether it takes it as a text."""
 
 
 def check_config(config: object, program_type: str) -> dict[str, Any]:
@@ -81,7 +83,9 @@ def build(
         raise invalid_signature(f"{program_type} adds {', '.join(taken)}: choose other names")
     internal = safe_names(entry.name for entry in fields)
     history = signature.conversation and internal[signature.conversation]
-    built = _build_signature(signature, internal)
+    # Each step of ReAct answers otherwise than a turn does, so a turn cannot be an example of one.
+    tells_history = program_type == "react" and history is not None
+    built = _build_signature(signature, internal, tells_history)
     if with_history and history is None:
         history = _HISTORY
         shown = _HISTORY
@@ -95,10 +99,11 @@ def build(
         module = dspy.ChainOfThought(built, **settings)
     else:
         module = dspy.Predict(built, **settings)
-    return Live(module, signature, internal, {key: name for name, key in internal.items()}, history)
+    shown_names = {key: name for name, key in internal.items()}
+    return Live(module, signature, internal, shown_names, history, tells_history)
 
 
-def _build_signature(signature: Signature, internal: Mapping[str, str]) -> Any:
+def _build_signature(signature: Signature, internal: Mapping[str, str], tells_history: bool) -> Any:
     fields: dict[str, Any] = {}
     for entries, make in (
         (signature.inputs, dspy.InputField),
@@ -108,7 +113,8 @@ def _build_signature(signature: Signature, internal: Mapping[str, str]) -> Any:
             made = make(desc=entry.description or f"${{{entry.name}}}")
             if internal[entry.name] != entry.name:
                 show_as(made, entry.name)
-            fields[internal[entry.name]] = (entry.type.annotation, made)
+            told = tells_history and entry.name == signature.conversation
+            fields[internal[entry.name]] = (str if told else entry.type.annotation, made)
     instructions = signature.description or _usual_instructions(signature)
     return dspy.Signature(fields, instructions, signature_name="Signature")
 

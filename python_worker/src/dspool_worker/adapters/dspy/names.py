@@ -16,7 +16,23 @@ _LENGTH = 64
 _SAFE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # What DSPy's modules keep for themselves when they are called; `history` is a conversation's.
 _TAKEN = frozenset(
-    ("args", "config", "demos", "history", "kwargs", "lm", "new_signature", "prediction", "self")
+    (
+        "args",
+        "completions",
+        "config",
+        "demos",
+        "history",
+        "instance",
+        "kwargs",
+        "lm",
+        "max_iters",
+        "module",
+        "new_signature",
+        "prediction",
+        "self",
+        "signature",
+        "trace",
+    )
 )
 _SHOWN = "dspool_name"
 

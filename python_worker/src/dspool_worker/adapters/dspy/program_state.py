@@ -13,7 +13,7 @@ import dspy
 
 from dspool_worker.adapters.dspy.modules import Live
 from dspool_worker.adapters.dspy.refusals import clip, invalid_state
-from dspool_worker.adapters.dspy.values import encodable, unusable
+from dspool_worker.adapters.dspy.values import encodable, is_attachment, size_of, unusable
 from dspool_worker.errors import nearest
 
 _LENGTH = 4 * 1024 * 1024
@@ -35,6 +35,8 @@ def parse_state(state: object) -> dict[str, Any]:
         raise invalid_state("it is not what DSPy saves as JSON")
     if (why := unusable(state)) is not None:
         raise invalid_state(f"it {why}")
+    if size_of(state) > _LENGTH:
+        raise invalid_state(f"it has more than {_LENGTH} bytes")
     return dict(state)
 
 
@@ -55,25 +57,38 @@ def load_state(live: Live, state: Mapping[str, Any]) -> None:
             raise invalid_state(f"it has nothing of the predictor {name}")
         loaded[name] = _clean(name, parts[name], predictor, live)
     for name, predictor in predictors.items():
+        pinned = predictor.lm  # by the deployment; DSPy would set the state's
         predictor.load_state(loaded[name])
+        predictor.lm = pinned
 
 
 def dump_state(live: Live) -> dict[str, Any]:
-    """The state of a module, with its caller's names, as `load_state` and DSPy read it."""
-    state = {}
-    for name, predictor in _predictors(live.module).items():
-        part = predictor.dump_state()
-        part = {**part, "traces": [], "train": [], "lm": None}
-        part["demos"] = [_renamed(dict(demo), live.shown) for demo in part["demos"]]
-        state[name] = part
-    state = state["self"] if _is_flat(live.module) else state
-    plain: dict[str, Any] = json.loads(json.dumps(state, default=str))
-    return plain
+    """The state of a module, with its caller's names, as `load_state` and DSPy read it.
+
+    Of demos the last are kept, as many as can be loaded again.
+    """
+    kept = _DEMOS
+    while size_of(state := _dump(live, kept)) > _LENGTH and kept > 0:
+        kept //= 2
+    return state
 
 
 def count_demos(state: Mapping[str, Any]) -> int:
     parts = [state, *(part for part in state.values() if isinstance(part, Mapping))]
     return sum(len(part["demos"]) for part in parts if isinstance(part.get("demos"), list))
+
+
+def _dump(live: Live, demos: int) -> dict[str, Any]:
+    state = {}
+    for name, predictor in _predictors(live.module).items():
+        part = predictor.dump_state()
+        part = {**part, "traces": [], "train": [], "lm": None}
+        last = part["demos"][-demos:] if demos else []
+        part["demos"] = [_renamed(dict(demo), live.shown) for demo in last]
+        state[name] = part
+    state = state["self"] if _is_flat(live.module) else state
+    plain: dict[str, Any] = json.loads(json.dumps(state, default=str))
+    return plain
 
 
 def _is_flat(module: Any) -> bool:
@@ -115,6 +130,9 @@ def _clean_signature(name: str, saved: object, predictor: Any) -> dict[str, Any]
             f"{name} has {len(fields)} fields, and the program's has "
             f"{len(predictor.signature.fields)}: it was saved of another signature"
         )
+    texts = [saved["instructions"], *(field["description"] for field in fields)]
+    if any(map(is_attachment, texts)):
+        raise invalid_state(f"a text of {name} has DSPy's mark of an attachment")
     kept = [{"prefix": field["prefix"], "description": field["description"]} for field in fields]
     return {"instructions": saved["instructions"], "fields": kept}
 

@@ -7,6 +7,7 @@
 use when the program was created. None of it is pickled.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from dspool_worker import CommandError, Session
@@ -72,5 +73,13 @@ def describe(program_id: str, record: dict[str, Any]) -> dict[str, Any]:
         "id": program_id,
         "program_id": program_id,
         **described,
-        "demos": count_demos(record["state"]) if record.get("state") else 0,
+        "demos": count_demos(record["state"]) if isinstance(record.get("state"), Mapping) else 0,
     }
+
+
+def describe_stored(session: Session, program_id: str) -> dict[str, Any]:
+    """A program of the session as `describe`, or what is wrong with its record."""
+    try:
+        return describe(program_id, find_program(session, program_id) or {})
+    except CommandError as error:
+        return {"id": program_id, "program_id": program_id, "error": str(error)}

@@ -44,6 +44,7 @@ def run_module(
     usage = _Usage()
 
     def run() -> Any:
+        running.stream_here()
         return module(**inputs)
 
     try:

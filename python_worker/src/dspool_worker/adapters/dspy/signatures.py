@@ -7,6 +7,7 @@ Written as text, "question, context: list[str] -> answer: str", or as a mapping:
      "outputs": [{"name": "answer", "type": "string"}]}
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from dspool_worker.adapters.dspy.field_types import (
 )
 from dspool_worker.adapters.dspy.names import fault_of
 from dspool_worker.adapters.dspy.refusals import clip, invalid_inputs, invalid_signature
-from dspool_worker.adapters.dspy.values import encodable, unusable
+from dspool_worker.adapters.dspy.values import encodable, is_attachment, unusable
 
 _FIELDS = 128
 _TEXT_LENGTH = 64 * 1024
@@ -43,6 +44,11 @@ class Signature:
     outputs: tuple[Field, ...]
     name: str = "Signature"
     description: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """Tells signatures apart that compare as equal, as do `Literal[1]` and `Literal[True]`."""
+        return json.dumps(self.record())
 
     @cached_property
     def conversation(self) -> str | None:
@@ -196,6 +202,8 @@ def _check_text(what: str, text: str) -> None:
         raise invalid_signature(f"{what} has more than {_TEXT_LENGTH} characters")
     if not encodable(text):
         raise invalid_signature(f"{what} has a lone surrogate, which is no Unicode")
+    if is_attachment(text):
+        raise invalid_signature(f"{what} has DSPy's mark of an attachment")
 
 
 def _check_keys(what: str, mapping: Mapping[str, Any], known: set[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pydantic
+from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 
 _DEPTH = 64
 
@@ -38,6 +39,11 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_attachment(text: str) -> bool:
+    """Whether DSPy would make an image or a file of a part of a prompt."""
+    return CUSTOM_TYPE_START_IDENTIFIER in text
 
 
 def size_of(value: object) -> int:
