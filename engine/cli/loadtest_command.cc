@@ -78,7 +78,8 @@ void add_load(CLI::App& command, loadtest::Options& o) {
       .add_option("--trace", o.trace_file,
                   "Arrivals: CSV of timestamp_ms,session_id,input_bytes,output_bytes, or of "
                   "TIMESTAMP,ContextTokens,GeneratedTokens. A question is as long as the input; "
-                  "commands of your own get payload and output_bytes; increment gets neither, but --service-ms")
+                  "commands of your own get payload and output_bytes; increment gets neither, but "
+                  "--service-ms")
       ->type_name("FILE")
       ->group(group);
   command.add_option("--speedup", o.speedup, "The trace is so many times as fast [1]")
