@@ -1,4 +1,7 @@
-"""Benchmarks of what runs in a worker: `./dev bench python [--filter RE] [--json FILE]`."""
+"""Benchmarks of what runs in a worker: `./dev bench python [--filter RE] [--json FILE]`.
+
+Exits with 1 where a budget is missed.
+"""
 
 import argparse
 import importlib.util
@@ -32,7 +35,7 @@ def main() -> int:
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump({"benchmarks": [each.as_dict() for each in done]}, file, indent=2)
-    return 0
+    return 0 if all(each.within_budget for each in done) else 1
 
 
 def _comparisons(wanted: re.Pattern[str]) -> Iterator[Comparison]:
