@@ -65,6 +65,7 @@ class BarePool final : private dispatch::Transport, private dispatch::CallListen
   void kill(std::uint32_t, std::string_view) override {}
   void ended(dispatch::Call&) override {}
   void turn_came(dispatch::Call&) override {}
+  void chunk_came(dispatch::Call&, Chunk) override {}
   void hand_off_due() override {}
   void room_due() override {}
 

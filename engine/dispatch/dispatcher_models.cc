@@ -101,9 +101,10 @@ void Dispatcher::tell_model(const Attempt& attempt, std::uint32_t number, worker
     slot.for_each_in_flight([&](const Attempt& each) { named = named || each.model == id; });
     return named;
   };
-  const auto over = std::ranges::partition(slot.stale_models, is_named);
-  forgotten_.assign(over.begin(), over.end());
-  slot.stale_models.erase(over.begin(), over.end());
+  std::vector<std::uint64_t>& stale = slot.stale_models;
+  const auto over = std::partition(stale.begin(), stale.end(), is_named);
+  forgotten_.assign(over, stale.end());
+  stale.erase(over, stale.end());
   if (slot.models.size() <= number) slot.models.resize(number + 1);
   slot.models[number] = attempt.model;
   news = {.id = attempt.model, .model = &models_.at(number).model, .forget = forgotten_};

@@ -59,8 +59,7 @@ std::string known_providers() {
   std::array<std::string_view, kMakers.size()> names;
   std::ranges::transform(kMakers, names.begin(), &Maker::provider);
   std::ranges::sort(names);
-  const auto rest = std::ranges::unique(names);
-  return fmt::format("{}", fmt::join(names.begin(), rest.begin(), ", "));
+  return fmt::format("{}", fmt::join(names.begin(), std::unique(names.begin(), names.end()), ", "));
 }
 
 // A family's name alone, or with what tells its members apart: "o3" and "o3-mini", not "o365".

@@ -50,7 +50,7 @@ class CallListener {
   virtual void turn_came(Call& call) = 0;
   // A chunk of the call's attempt has come, which is taken off its window once `chunks_consumed` is
   // told of it.
-  virtual void chunk_came(Call&, Chunk) {}
+  virtual void chunk_came(Call& call, Chunk chunk) = 0;
   // A free slot and a waiting session may have met: `Dispatcher::hand_off` is due.
   virtual void hand_off_due() = 0;
   // Little room is left in the state segment: `Dispatcher::make_room` is due.

@@ -70,6 +70,7 @@ class Simulation final : private dispatch::Transport, private dispatch::CallList
   void kill(std::uint32_t /*worker*/, std::string_view /*why*/) override {}
   void ended(dispatch::Call& ended) override;
   void turn_came(dispatch::Call& /*call*/) override {}
+  void chunk_came(dispatch::Call& /*call*/, Chunk /*chunk*/) override {}
   void hand_off_due() override { hand_off_due_ = true; }
   void room_due() override {}
 

@@ -60,7 +60,7 @@ void ControlOutbox::close() {
 // A key that it has goes with it.
 void ControlOutbox::drop_first() {
   std::vector<std::byte>& model = waiting_.front().model;
-  ::explicit_bzero(model.data(), model.size());
+  if (!model.empty()) ::explicit_bzero(model.data(), model.size());
   waiting_model_bytes_ -= model.size();
   waiting_.pop_front();
 }

@@ -1,10 +1,10 @@
 // Callers who listen: what a command emits comes in order, ahead of its answer, and whoever is slow
 // or goes away concerns nobody else.
 #include <gmock/gmock.h>
-#include <signal.h>
 
 #include <atomic>
 #include <condition_variable>
+#include <csignal>
 #include <deque>
 #include <functional>
 #include <future>
