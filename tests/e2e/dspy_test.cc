@@ -239,7 +239,7 @@ TEST_F(DspyTest, AProgramThatMovesInTheMiddleSaysTheSame) {
       if (!killed.exchange(true)) kill_all();
       return {};
     });
-    const Value answer = call("s", command, args);
+    Value answer = call("s", command, args);
     requests_.on_each({});
     const std::vector<std::string> bodies = requests_.take();
     EXPECT_GE(bodies.size(), 2U);
