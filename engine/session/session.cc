@@ -7,7 +7,12 @@ static_assert(sizeof(Session) <= 5 * 64, "each idle session would cost another c
 SessionRef make_session(std::string_view id, TimePoint now, std::chrono::milliseconds ttl) {
   HotAllocator<Session> allocator;
   Session* place = std::allocator_traits<HotAllocator<Session>>::allocate(allocator, 1);
-  return SessionRef(std::construct_at(place, id, now, ttl));
+  try {
+    return SessionRef(std::construct_at(place, id, now, ttl));
+  } catch (...) {  // its id found no memory
+    std::allocator_traits<HotAllocator<Session>>::deallocate(allocator, place, 1);
+    throw;
+  }
 }
 
 void intrusive_release(Session* session) noexcept {
