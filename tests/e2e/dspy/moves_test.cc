@@ -3,15 +3,20 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/e2e/dspy/dspy_pool.h"
+#include "tests/support/temporary_directory.h"
 
 namespace dspool {
 namespace {
 
+using test::messages_with;
 using testing::ElementsAreArray;
 using testing::SizeIs;
 
@@ -28,6 +33,11 @@ struct Told {
   Value conversation{};
   Value state{};  // the program's
 };
+
+std::string text_in(const std::string& file) {
+  std::ifstream stream(file);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
 
 class DspyMoveTest : public test::DspyTest {
  protected:
@@ -99,6 +109,48 @@ TEST_F(DspyMoveTest, AProgramThatIsKilledSaysTheSameElsewhere) {
     EXPECT_EQ(moved.conversation.to_json(), quiet.conversation.to_json());
     EXPECT_EQ(moved.state.to_json(), quiet.state.to_json());
     EXPECT_EQ(quiet.state.is_null(), program.kind != "learner") << "who has learned";
+  }
+}
+
+// DSPy optimises a program by itself, saves it, loads it again and asks it a question. In a session
+// it asks with the same prompt: where it was loaded, elsewhere, and when those workers are gone.
+TEST_F(DspyMoveTest, AnOptimisedProgramGoesWithItsDemos) {
+  constexpr std::string_view kQuestion = "What is a mutex?";
+  ASSERT_NO_FATAL_FAILURE(start(config(2, 1)));
+  const test::TemporaryDirectory directory;
+  const std::string file = (directory.path() / "program.json").string();
+  const std::string said = (directory.path() / "said").string();
+  const std::string command = test::python() + " " + DSPOOL_TEST_ADAPTERS + "/optimise.py " +
+                              model_->api_base() + " " + file + " '" + std::string(kQuestion) +
+                              "' > " + said + " 2>&1";
+  ASSERT_EQ(std::system(command.c_str()), 0) << text_in(said);
+  const std::vector<Value> alone = take_prompts();
+  ASSERT_FALSE(alone.empty());
+  call("s", "create_program",
+       {{"id", "p"}, {"signature", "question -> answer"}, {"program_type", "chain_of_thought"}});
+  EXPECT_EQ(call("s", "load_program", {{"program_id", "p"}, {"state", text_in(file)}})["demos"]
+                .as_int64(),
+            3);
+  const auto asked = [&] {
+    const auto answer = engine_->execute_in_session(
+        "s", "execute_program", {{"program_id", "p"}, {"inputs", {{"question", kQuestion}}}},
+        options_);
+    EXPECT_TRUE(answer) << answer.error().describe();
+    return answer ? std::string(answer->worker) : std::string();
+  };
+  const std::string loaded_in = asked();
+  ASSERT_NO_FATAL_FAILURE(move("s"));
+  EXPECT_NE(asked(), loaded_in);
+  replace_idle_workers();
+  asked();
+  const std::vector<Value> prompts = take_prompts();
+  ASSERT_GE(prompts.size(), 3U);
+  for (const Value& prompt : prompts) {
+    EXPECT_EQ(prompt["messages"].to_json(), alone.back()["messages"].to_json());
+    EXPECT_EQ(messages_with(prompt, "assistant", "[[ ## reasoning ## ]]"), 3) << "two bootstrapped";
+    for (const char* const demo : {"What is a lock?", "What is a fence?", "What is a queue?"}) {
+      EXPECT_EQ(messages_with(prompt, "user", demo), 1) << demo;
+    }
   }
 }
 
