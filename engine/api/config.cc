@@ -333,8 +333,9 @@ bool read(const toml::node& node, T& value) {
     return true;
   } else if constexpr (std::same_as<T, Value>) {
     auto settings = node.is_table() ? value_of(node) : std::nullopt;
-    if (settings) value = *std::move(settings);
-    return settings.has_value();
+    if (!settings) return false;
+    value = *std::move(settings);
+    return true;
   } else if constexpr (std::is_enum_v<T>) {
     std::string word;
     if (!read(node, word)) return false;

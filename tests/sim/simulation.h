@@ -124,6 +124,7 @@ class Simulation final : private dispatch::Transport,
   void kill(std::uint32_t worker, std::string_view why) override;
   void ended(Call& call) override;
   void turn_came(Call& call) override;
+  void chunk_came(Call& /*call*/, Chunk /*chunk*/) override {}  // nobody listens
   void hand_off_due() override;
   void room_due() override;
   void fleet_due() override { fleet_.due(); }

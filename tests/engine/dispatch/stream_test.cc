@@ -22,10 +22,10 @@ class ChunkTest : public testing::Test {
 
   [[nodiscard]] bool tell(std::uint64_t request_id, std::uint64_t index, std::uint32_t attempt = 1,
                           std::size_t bytes = 64) {
-    const auto value = Value::of(1).bytes();
+    const Value value = Value::of(1);
     worker::ChunkReport chunk{.attempt = attempt,
                               .index = index,
-                              .value = {value.begin(), value.end()},
+                              .value = {value.bytes().begin(), value.bytes().end()},
                               .record_bytes = bytes};
     return pool_.dispatcher().chunk_came(0, request_id, chunk);
   }

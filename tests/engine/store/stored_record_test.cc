@@ -244,11 +244,11 @@ TEST(StoredRecordTest, ReadsAnOlderSchema) {
 }
 
 const session::ModelReference& own_model() {
-  static const session::ModelReference model{.model = "openai/gpt-4o-mini",
-                                             .api_base = "http://localhost:8000/v1",
-                                             .temperature = 0.5,
-                                             .had_key = true};
-  return model;
+  static const session::ModelReference kModel{.model = "openai/gpt-4o-mini",
+                                              .api_base = "http://localhost:8000/v1",
+                                              .temperature = 0.5,
+                                              .had_key = true};
+  return kModel;
 }
 
 std::uint16_t schema_of(const Log& log) {
