@@ -39,13 +39,16 @@ std::string id_of(const ChatRequest& request) {
   return fmt::format("chatcmpl-offline-{:016x}", request.prompt_hash);
 }
 
-std::string completion(const ChatRequest& request, std::uint64_t seed) {
+// One for each choice.
+using Texts = std::vector<std::string>;
+
+std::string completion(const ChatRequest& request, const Texts& texts) {
   std::vector<Value> choices;
+  choices.reserve(texts.size());
   std::size_t answer_bytes = 0;
-  for (std::size_t i = 0; i < request.choices; ++i) {
-    const std::string text = answer_to(request, seed, i);
+  for (const std::string& text : texts) {
     answer_bytes += text.size();
-    choices.push_back(Value{{"index", static_cast<std::int64_t>(i)},
+    choices.push_back(Value{{"index", static_cast<std::int64_t>(choices.size())},
                             {"message", {{"role", "assistant"}, {"content", text}}},
                             {"finish_reason", "stop"}});
   }
@@ -74,11 +77,11 @@ Value piece_of(std::size_t choice, std::string_view text, const Value::Item& fin
 }
 
 // The same answer as server-sent events, word by word.
-std::string events_of(const ChatRequest& request, std::uint64_t seed) {
+std::string events_of(const ChatRequest& request, const Texts& texts) {
   std::string events;
   std::size_t answer_bytes = 0;
-  for (std::size_t i = 0; i < request.choices; ++i) {
-    const std::string text = answer_to(request, seed, i);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string& text = texts[i];
     answer_bytes += text.size();
     for (std::size_t begin = 0; begin < text.size();) {
       const std::size_t space = text.find(' ', begin);
@@ -111,6 +114,20 @@ void refuse(httplib::Response& response, int status, std::string_view message,
                       {"param", nullptr},
                       {"code", code}}}};
   response.set_content(error.to_json(), kJson);
+}
+
+void spoil(std::string answer, const char* type, Fault fault, httplib::Response& response) {
+  if (fault == Fault::kNoJson) {
+    return response.set_content("<html>the gateway has nothing to say</html>", type);
+  }
+  const std::size_t announced = answer.size();
+  answer.resize(announced / 2);
+  response.set_content_provider(
+      announced, type,
+      [half = std::move(answer)](std::size_t, std::size_t, httplib::DataSink& sink) {
+        sink.write(half.data(), half.size());
+        return false;
+      });
 }
 
 }  // namespace
@@ -167,18 +184,28 @@ class OfflineLm::Parts {
   void complete(std::string_view body, httplib::Response& response) {
     const Result<ChatRequest> request = ChatRequest::parse(body);
     if (!request) return refuse(response, 400, request.error().message);
-    if (const auto refusal = on_request_ ? on_request_(body) : std::nullopt) {
+    const std::optional<Instead> wanted = on_request_ ? on_request_(body) : std::nullopt;
+    const Instead* const instead = wanted ? &*wanted : nullptr;
+    if (const auto* const refusal = std::get_if<Refusal>(instead)) {
       if (!refusal->retry_after.empty()) response.set_header("Retry-After", refusal->retry_after);
       return refuse(response, refusal->status, refusal->message, refusal->code);
     }
     if (!think(latency_.of(request->prompt_hash))) {
       return refuse(response, 503, "the offline model is stopping");
     }
-    if (request->streams) {
-      response.set_content(events_of(*request, seed_), kEvents);
-    } else {
-      response.set_content(completion(*request, seed_), kJson);
+    const auto* const words = std::get_if<Words>(instead);
+    Texts texts;
+    texts.reserve(request->choices);
+    for (std::size_t i = 0; i < request->choices; ++i) {
+      texts.push_back(words != nullptr ? words->text : answer_to(*request, seed_, i));
     }
+    std::string answer =
+        request->streams ? events_of(*request, texts) : completion(*request, texts);
+    const char* const type = request->streams ? kEvents : kJson;
+    if (const auto* const fault = std::get_if<Fault>(instead)) {
+      return spoil(std::move(answer), type, *fault, response);
+    }
+    response.set_content(answer, type);
     answered_.fetch_add(1);
   }
 
@@ -190,7 +217,7 @@ class OfflineLm::Parts {
   }
 
   const std::uint64_t seed_;
-  const std::function<std::optional<Refusal>(std::string_view body)> on_request_;
+  const std::function<std::optional<Instead>(std::string_view body)> on_request_;
   const Latency latency_;
   std::atomic<std::uint64_t> answered_{0};
   std::mutex mutex_;

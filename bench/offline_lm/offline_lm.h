@@ -18,18 +18,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "dspool/error.h"
 
 namespace dspool::offline_lm {
 
-// Said instead of an answer, in OpenAI's shape.
+// What may be done instead of answering from the hash:
+// an error in OpenAI's shape,
 struct Refusal {
   int status = 429;
   std::string message{};
   std::string code{};         // such as "rate_limit_exceeded"
   std::string retry_after{};  // the header, where it is not empty
 };
+// an answer of these words,
+struct Words {
+  std::string text{};
+};
+// or no answer at all.
+enum class Fault : std::uint8_t {
+  kCut,     // half of it, and the connection is closed
+  kNoJson,  // a body that is no JSON
+};
+using Instead = std::variant<Refusal, Words, Fault>;
 
 struct Options {
   std::uint16_t port = 0;  // 0: any that is free
@@ -37,8 +49,9 @@ struct Options {
   std::chrono::milliseconds median_latency{0};
   double sigma = 0.5;                  // of the log-normal latency
   std::size_t max_connections = 4096;  // served at once; more wait
-  // Called with each completion's body before it is answered, from several threads at once.
-  std::function<std::optional<Refusal>(std::string_view body)> on_request{};
+  // Called with each completion's body before it is answered, from several threads at once; it may
+  // take its time. Nothing: the model answers as ever.
+  std::function<std::optional<Instead>(std::string_view body)> on_request{};
 };
 
 class OfflineLm {

@@ -26,7 +26,7 @@ constexpr const char* kStoreFooter =
     "  dspool store check /var/lib/dspool              reads every session to its end\n"
     "  dspool store check /var/lib/dspool --json       the same, for programs\n"
     "  dspool store ls /var/lib/dspool --prefix user-  sessions whose ids begin so\n"
-    "  dspool store show /var/lib/dspool user-42       a session's fields\n"
+    "  dspool store show /var/lib/dspool user-42       a session's fields and model\n"
     "  dspool store backup /var/lib/dspool /backup/monday\n"
     "      a copy that can be opened as a store; an engine may go on meanwhile\n"
     "  dspool store export /var/lib/dspool sessions.jsonl\n"
@@ -119,6 +119,14 @@ ExitStatus list(const StoreOptions& options) {
   return kDone;
 }
 
+void print_model(const StoredLanguageModel& model) {
+  fmt::print("model       {}\nprovider    {}\napi_base    {}\n", Value::of(model.model).to_json(),
+             Value::of(model.provider).to_json(),
+             model.api_base.empty() ? "the provider's own" : Value::of(model.api_base).to_json());
+  if (model.temperature) fmt::print("temperature {}\n", *model.temperature);
+  if (model.had_key) fmt::print("api_key     not stored: set_lm must be called again\n");
+}
+
 ExitStatus show(const StoreOptions& options) {
   const auto store = StoreAtRest::open(options.directory);
   if (!store) return store_failure(store.error());
@@ -131,6 +139,7 @@ ExitStatus show(const StoreOptions& options) {
   fmt::print("version     {}\noperations  {}\nbytes       {}\nttl         {} ms\nanswers     {}\n",
              session->info.version, session->operations, session->info.bytes,
              session->info.ttl.count(), session->answers);
+  if (session->language_model) print_model(*session->language_model);
   const ValueView fields = session->fields;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     fmt::print("  {}: {}\n", Value::of(fields.key(i)).to_json(), fields[i].to_json());

@@ -60,6 +60,14 @@ rocksdb::Status list_set_aside(rocksdb::DB& database, std::vector<std::string>& 
                      });
 }
 
+StoredLanguageModel told_of(const session::ModelReference& model) {
+  return {.model = model.model,
+          .provider = model.model.substr(0, model.model.find('/')),
+          .api_base = model.api_base,
+          .temperature = model.temperature,
+          .had_key = model.had_key};
+}
+
 struct Loaded {
   store::StoredTerms terms;
   std::size_t bytes = 0;
@@ -199,10 +207,12 @@ Result<StoredSessionContent> StoreAtRest::show(std::string_view id) const {
     values.push_back(store::whole_value(field));
     members.emplace_back(field.key, values.back());
   }
-  return StoredSessionContent{.info = info_of(id, session),
-                              .fields = Value::map(members),
-                              .operations = session->state.operations,
-                              .answers = session->state.answers.size()};
+  StoredSessionContent content{.info = info_of(id, session),
+                               .fields = Value::map(members),
+                               .operations = session->state.operations,
+                               .answers = session->state.answers.size()};
+  if (session->state.model) content.language_model = told_of(*session->state.model);
+  return content;
 }
 
 Result<StoreAtRest::Exported> StoreAtRest::export_lines(std::ostream& out,

@@ -36,9 +36,19 @@ std::string members(const StoredSessionInfo& info) {
 
 std::string StoredSessionInfo::to_json() const { return "{" + members(*this) + "}"; }
 
+std::string StoredLanguageModel::to_json() const {
+  return Value{{"model", model},
+               {"provider", provider},
+               {"api_base", api_base.empty() ? Value() : Value::of(api_base)},
+               {"temperature", temperature ? Value::of(*temperature) : Value()},
+               {"had_key", had_key}}
+      .to_json();
+}
+
 std::string StoredSessionContent::to_json() const {
-  return fmt::format(R"({{{},"operations":{},"answers":{},"content":{}}})", members(info),
-                     operations, answers, fields.to_json());
+  return fmt::format(R"({{{},"operations":{},"answers":{},"language_model":{},"content":{}}})",
+                     members(info), operations, answers,
+                     language_model ? language_model->to_json() : "null", fields.to_json());
 }
 
 std::string StoreReport::to_json() const {

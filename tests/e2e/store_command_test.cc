@@ -15,6 +15,7 @@ namespace dspool {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 struct Ran {
   int status = -1;
@@ -72,7 +73,31 @@ TEST_F(StoreCommandTest, ChecksListsAndShows) {
   EXPECT_THAT(run("ls " + store_).output, HasSubstr("\"b\""));
   const Ran shown = run("show " + store_ + " a --json");
   EXPECT_THAT(shown.output, HasSubstr(R"("items":["one","two"])"));
+  EXPECT_THAT(shown.output, HasSubstr(R"("language_model":null)"));
   EXPECT_NE(run("show " + store_ + " nobody").status, 0);
+}
+
+TEST_F(StoreCommandTest, ShowsASessionsModelButNotItsKey) {
+  const std::string key = "sk-store-0d9c8b7a";
+  ASSERT_TRUE(engine_->set_session_lm("a", LanguageModel{.model = "gpt-4o-mini",
+                                                         .api_base = "http://here/v1",
+                                                         .api_key = key,
+                                                         .temperature = 0.25}));
+  ASSERT_TRUE(engine_->set_session_lm("b", LanguageModel{.model = "ollama/llama"}));
+  engine_.reset();
+  const Ran json = run("show " + store_ + " a --json");
+  const auto shown = Value::parse_json(json.output);
+  ASSERT_TRUE(shown) << json.output;
+  EXPECT_EQ((*shown)["language_model"].to_json(),
+            R"({"api_base":"http://here/v1","had_key":true,"model":"openai/gpt-4o-mini",)"
+            R"("provider":"openai","temperature":0.25})");
+  const Ran text = run("show " + store_ + " a");
+  EXPECT_THAT(text.output, HasSubstr("provider    \"openai\"\napi_base    \"http://here/v1\""));
+  EXPECT_THAT(text.output, HasSubstr("not stored"));
+  EXPECT_THAT(json.output + text.output, Not(HasSubstr(key)));
+  const Ran keyless = run("show " + store_ + " b");
+  EXPECT_THAT(keyless.output, HasSubstr("\"ollama/llama\""));
+  EXPECT_THAT(keyless.output, Not(HasSubstr("not stored")));
 }
 
 TEST_F(StoreCommandTest, WhatIsExportedIsImportedWhole) {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,11 +40,23 @@ struct StoredSessionInfo {
   [[nodiscard]] std::string to_json() const;
 };
 
+// What the store has of a language model of a session's own: all but its key, which no store has.
+struct StoredLanguageModel {
+  std::string model{};                  // as LiteLLM names it: "openai/gpt-4o-mini"
+  std::string provider{};               // "openai"
+  std::string api_base{};               // empty: the provider's own
+  std::optional<double> temperature{};  // nothing: the model's own default
+  bool had_key = false;                 // its calls are refused until it is set again
+
+  [[nodiscard]] std::string to_json() const;
+};
+
 struct StoredSessionContent {
   StoredSessionInfo info;
   Value fields;  // a map; what was appended to a list or a text is part of it
   std::uint64_t operations = 0;
   std::uint64_t answers = 0;  // that are kept for repeated idempotency keys
+  std::optional<StoredLanguageModel> language_model{};  // nothing: the pool's
 
   [[nodiscard]] std::string to_json() const;
 };

@@ -167,6 +167,26 @@ TEST_F(OfflineLmTest, RefusesWhatItIsToldTo) {
   EXPECT_EQ(client.Post(kPath, prompt("Why?"), kJson)->status, 200);
 }
 
+TEST_F(OfflineLmTest, SaysOrBreaksWhatItIsToldTo) {
+  const std::unique_ptr<OfflineLm> told =
+      start({.on_request = [](std::string_view body) -> std::optional<Instead> {
+        if (body.find("Say") != std::string_view::npos) return Words{.text = "as told"};
+        if (body.find("Cut") != std::string_view::npos) return Fault::kCut;
+        return Fault::kNoJson;
+      }});
+  httplib::Client client("127.0.0.1", told->port());
+  const httplib::Result said = client.Post(kPath, prompt("Say"), kJson);
+  ASSERT_TRUE(said);
+  EXPECT_EQ((*Value::parse_json(said->body))["choices"][0]["message"]["content"].as_string(),
+            "as told");
+  EXPECT_FALSE(client.Post(kPath, prompt("Cut"), kJson));
+  const httplib::Result broken = client.Post(kPath, prompt("Hello"), kJson);
+  ASSERT_TRUE(broken);
+  EXPECT_EQ(broken->status, 200);
+  EXPECT_FALSE(Value::parse_json(broken->body));
+  EXPECT_EQ(told->answered(), 1U);
+}
+
 TEST_F(OfflineLmTest, RefusesAMalformedRequestAsOpenAiDoes) {
   for (const char* const body : {"", "{", "[]", "{}", "{\"messages\": 1}"}) {
     const Value answer = post(body, 400);

@@ -10,6 +10,19 @@ def look_up(question: str) -> str:
     return f"nothing about {question}"
 
 
+class Essay(dspy.Module):
+    """Two steps, of which the second takes what the first has said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outline = dspy.Predict("question -> outline")
+        self.write = dspy.ChainOfThought("question, outline -> answer")
+
+    def forward(self, question: str) -> Any:
+        outline = self.outline(question=question).outline
+        return self.write(question=question, outline=outline)
+
+
 class Learner(dspy.Module):
     """Answers, and keeps each answer as a demo."""
 

@@ -1,0 +1,93 @@
+// What listeners hear of real DSPy, and how many may wait for a model at once.
+#include <gmock/gmock.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/dspy/dspy_pool.h"
+
+namespace dspool {
+namespace {
+
+using offline_lm::Instead;
+using offline_lm::Refusal;
+
+class DspyStreamTest : public test::DspyTest {};
+
+TEST_F(DspyStreamTest, AListenerHearsTheAnswerAsItComes) {
+  ASSERT_NO_FATAL_FAILURE(start(config(1, 2)));
+  call("s", "create_program",
+       {{"id", "p"}, {"signature", "question -> my-answer"}, {"program_type", "chain_of_thought"}});
+  std::map<std::string, std::string> heard;
+  std::uint64_t chunks = 0;
+  CallOptions options = options_;
+  options.on_chunk = [&](const Chunk& chunk) {
+    EXPECT_EQ(chunk.index, chunks++);
+    heard[std::string(chunk.value["field"].as_string())] += chunk.value["text"].as_string();
+  };
+  const Value args{{"program_id", "p"}, {"inputs", {{"question", "What is shared memory?"}}}};
+  const auto streamed = engine_->execute_in_session("s", "execute_program", args, options);
+  ASSERT_TRUE(streamed) << streamed.error().describe();
+  const ValueView outputs = streamed->value["outputs"];
+  EXPECT_GT(chunks, 4U);
+  EXPECT_EQ(heard["reasoning"], outputs["reasoning"].as_string());
+  EXPECT_EQ(heard["my-answer"], outputs["my-answer"].as_string());
+  EXPECT_GT(streamed->usage.input_tokens, 0U);
+  EXPECT_GT(streamed->usage.output_tokens, 0U);
+  const auto silent = engine_->execute_in_session("s", "execute_program", args, options_);
+  ASSERT_TRUE(silent) << silent.error().describe();
+  EXPECT_EQ(silent->value["outputs"]["my-answer"].as_string(), heard["my-answer"]);
+  EXPECT_EQ(silent->usage.output_tokens, streamed->usage.output_tokens);
+}
+
+// Its caller has heard enough: what it throws cancels the call, and nothing of it is remembered.
+TEST_F(DspyStreamTest, AListenerThatGoesAwayEndsTheAnswer) {
+  ASSERT_NO_FATAL_FAILURE(start(config(1, 1)));
+  CallOptions options{.timeout = std::chrono::minutes(2)};
+  options.on_chunk = [](const Chunk&) { throw std::runtime_error("enough"); };
+  const auto answer = engine_->execute_in_session("s", "predict", {{"question", "Why?"}}, options);
+  EXPECT_FALSE(answer);
+  call("s", "predict", {{"question", "And why is that?"}});
+  const std::vector<Value> prompts = take_prompts();
+  ASSERT_FALSE(prompts.empty());
+  EXPECT_EQ(prompts.back()["messages"].size(), 2U) << "a system's and the question";
+}
+
+// The model answers nobody before 64 have asked: 32 in flight in each of two workers.
+TEST_F(DspyStreamTest, SessionsWaitForTheModelAtOnce) {
+  constexpr int kSessions = 64;
+  ASSERT_NO_FATAL_FAILURE(start(config(2, kSessions / 2)));
+  std::mutex mutex;
+  std::condition_variable all;
+  int waiting = 0;
+  requests_.on_each([&](std::string_view) -> std::optional<Instead> {
+    std::unique_lock lock(mutex);
+    if (++waiting == kSessions) all.notify_all();
+    if (all.wait_for(lock, std::chrono::minutes(1), [&] { return waiting >= kSessions; }))
+      return {};
+    return Refusal{.status = 400, .message = "only " + std::to_string(waiting) + " asked at once"};
+  });
+  std::vector<std::string> outcomes(kSessions);
+  {
+    std::vector<std::jthread> callers;
+    callers.reserve(kSessions);
+    for (int i = 0; i < kSessions; ++i) {
+      callers.emplace_back([&, i] {
+        const auto answer =
+            engine_->execute_in_session("s" + std::to_string(i), "predict", {{"question", "Why?"}},
+                                        {.timeout = std::chrono::minutes(2)});
+        outcomes[static_cast<std::size_t>(i)] =
+            answer ? "ok" : answer.error().code + ": " + answer.error().message;
+      });
+    }
+  }
+  EXPECT_THAT(outcomes, testing::Each("ok"));
+}
+
+}  // namespace
+}  // namespace dspool
