@@ -23,6 +23,12 @@ void ModelRequests::on_each(Handler handler) {
   handler_ = std::move(handler);
 }
 
+void ModelRequests::settle() {
+  std::unique_lock lock(mutex_);
+  handler_ = {};
+  settled_.wait(lock, [&] { return running_ == 0; });
+}
+
 std::vector<std::string> ModelRequests::take() {
   const std::lock_guard lock(mutex_);
   return std::exchange(bodies_, {});
@@ -33,9 +39,14 @@ std::optional<offline_lm::Instead> ModelRequests::add(std::string_view body) {
   {
     const std::lock_guard lock(mutex_);
     bodies_.emplace_back(body);
+    if (!handler_) return {};
     handler = handler_;
+    ++running_;
   }
-  return handler ? handler(body) : std::nullopt;
+  std::optional<offline_lm::Instead> instead = handler(body);
+  const std::lock_guard lock(mutex_);
+  if (--running_ == 0) settled_.notify_all();
+  return instead;
 }
 
 Config DspyTest::config(std::uint32_t workers, std::uint32_t max_in_flight) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,12 +28,17 @@ class ModelRequests {
 
   // Called for each of them, from several threads at once.
   void on_each(Handler handler);
+  // Has none of them called any more, and waits for those that run: a handler may refer to what
+  // lives no longer than this.
+  void settle();
   // Their bodies, in the order in which they came.
   [[nodiscard]] std::vector<std::string> take();
   std::optional<offline_lm::Instead> add(std::string_view body);
 
  private:
   std::mutex mutex_;
+  std::condition_variable settled_;
+  int running_ = 0;
   Handler handler_;
   std::vector<std::string> bodies_;
 };

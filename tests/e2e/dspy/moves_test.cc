@@ -71,6 +71,7 @@ class DspyMoveTest : public test::DspyTest {
             ? engine_->execute_in_session(session, "predict", inputs, options_)
             : engine_->execute_in_session(session, "execute_program",
                                           {{"program_id", "p"}, {"inputs", inputs}}, options_);
+    requests_.settle();
     requests_.on_each(test::look_up_once);
     EXPECT_TRUE(answer) << session << ": " << answer.error().describe();
     if (!answer) return {};

@@ -86,6 +86,7 @@ TEST_F(DspyStreamTest, SessionsWaitForTheModelAtOnce) {
       });
     }
   }
+  requests_.settle();
   EXPECT_THAT(outcomes, testing::Each("ok"));
 }
 
