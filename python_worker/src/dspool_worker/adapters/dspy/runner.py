@@ -7,9 +7,10 @@ import dspy
 from dspy.utils.usage_tracker import UsageTracker
 
 from dspool_worker import CommandError, LanguageModel, Session
-from dspool_worker.adapters.dspy.language_models import Running, live_lm
+from dspool_worker.adapters.dspy.language_models import live_lm
 from dspool_worker.adapters.dspy.model_errors import typed_error
 from dspool_worker.adapters.dspy.prompts import ChatAdapter
+from dspool_worker.adapters.dspy.running import Running
 from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.streaming import run_streaming
 
