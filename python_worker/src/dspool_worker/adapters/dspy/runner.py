@@ -71,10 +71,11 @@ def run_module(
 
 
 def _add_usage(usage: Any, session: Session, statistics: Statistics) -> None:
-    entries = [entry for entries in usage.usage_data.values() for entry in entries]
-    if not entries:
-        return
-    input_tokens = sum(entry.get("prompt_tokens") or 0 for entry in entries)
-    output_tokens = sum(entry.get("completion_tokens") or 0 for entry in entries)
-    statistics.add_tokens(input_tokens, output_tokens)
-    session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    input_tokens = output_tokens = 0
+    for entries in usage.usage_data.values():
+        for entry in entries:
+            input_tokens += entry.get("prompt_tokens") or 0
+            output_tokens += entry.get("completion_tokens") or 0
+    if input_tokens or output_tokens:
+        statistics.add_tokens(input_tokens, output_tokens)
+        session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)
