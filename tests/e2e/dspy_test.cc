@@ -7,7 +7,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <set>
@@ -343,6 +345,35 @@ TEST_F(DspyTest, AListenerThatGoesAwayEndsTheAnswer) {
   const Result<Value> prompt = Value::parse_json(bodies.back());
   ASSERT_TRUE(prompt);
   EXPECT_EQ((*prompt)["messages"].size(), 2U) << "a system's and the question";
+}
+
+// The model goes on thinking about a call that was cancelled: its session and its worker do not.
+TEST_F(DspyTest, ACancelledCallEndsWithoutItsModel) {
+  Config one = config(1, 2);
+  one.worker.cancel_grace =
+      std::chrono::minutes(5);  // a call that is killed instead hangs its test
+  ASSERT_NO_FATAL_FAILURE(start(one));
+  const auto is_first = std::make_shared<std::atomic<bool>>(true);
+  const auto asked = std::make_shared<std::promise<void>>();
+  std::promise<void> thought;  // at the end of the test
+  requests_.on_each([is_first, asked, thinks = thought.get_future().share()](
+                        std::string_view) -> std::optional<Refusal> {
+    if (is_first->exchange(false)) {
+      asked->set_value();
+      thinks.wait();
+    }
+    return {};
+  });
+  std::promise<Result<Answer>> ended;
+  const CallId slow =
+      engine_->submit("s", "predict", {{"question", "Why?"}},
+                      [&](Result<Answer> answer) { ended.set_value(std::move(answer)); },
+                      {.timeout = std::chrono::minutes(5)});
+  asked->get_future().wait();
+  EXPECT_TRUE(engine_->cancel(slow));
+  EXPECT_EQ(test::code_of(ended.get_future().get()), "cancelled");
+  EXPECT_FALSE(call("s", "predict", {{"question", "And now?"}})["answer"].as_string().empty());
+  EXPECT_EQ(engine_->stats().workers_lost, 0U);
 }
 
 TEST_F(DspyTest, ARateLimitIsToldWithItsPause) {

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -38,6 +37,7 @@ class LmServer:
         self.reply: Callable[[Request], str] = echo
         self.arrived: Callable[[], object] = lambda: None
         self.connections = 0
+        self._ended = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -76,6 +76,7 @@ class LmServer:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -87,7 +88,7 @@ class LmServer:
             return
         if self.fault == "drip_head":
             http.wfile.write(b"HTTP/1.1 200 OK\r\nx-pad: ")
-            _drip(http)
+            self._drip(http)
         if self.status == 200 and request.get("stream"):
             self._send_stream(http, request)
             return
@@ -100,7 +101,7 @@ class LmServer:
             http.send_header("retry-after", self.retry_after)
         http.end_headers()
         if self.fault == "drip":
-            _drip(http)
+            self._drip(http)
         http.wfile.write(body[: len(body) // 2] if self.fault == "half" else body)
 
     def _send_stream(self, http: BaseHTTPRequestHandler, request: Request) -> None:
@@ -118,6 +119,11 @@ class LmServer:
             b"data: " + json.dumps({**_head(request), "choices": [], "usage": USAGE}).encode()
         )
         http.wfile.write(b"\n\ndata: [DONE]\n\n")
+
+    def _drip(self, http: BaseHTTPRequestHandler) -> None:
+        """Until nobody listens any more, or the server ends."""
+        while not self._ended.wait(0.05):
+            http.wfile.write(b" ")
 
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -167,13 +173,6 @@ def text_of(message: dict[str, Any]) -> str:
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content)
-
-
-def _drip(http: BaseHTTPRequestHandler) -> None:
-    """Until nobody listens any more."""
-    while True:
-        http.wfile.write(b" ")
-        time.sleep(0.05)
 
 
 def _head(request: Request) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("dspy")
 
 from dspool_worker import CancelledError, CommandError, LanguageModel, Session
-from dspool_worker.adapters.dspy import Dspy
+from dspool_worker.adapters.dspy import Dspy, language_models
 from fake_call import FakeCall, session_of
 from lm_server import LmServer
 
@@ -42,6 +42,19 @@ def threads(deployment: Dspy, session: Session) -> Any:
 
 
 every_way = pytest.mark.parametrize("ask", [predict, asynchronous, threads])
+
+
+@pytest.fixture(params=["dspy", "litellm"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whose engine serves; LiteLLM's place is taken by DSPy's own, untouched."""
+    if request.param == "litellm":
+        monkeypatch.setattr(language_models, "native_engine", lambda _lm: None)
+    return str(request.param)
+
+
+@pytest.fixture
+def language_model(engine: str, server: LmServer) -> LanguageModel:
+    return LanguageModel(1, "openai/offline", server.url, f"sk-{engine}")
 
 
 @pytest.fixture
@@ -79,8 +92,15 @@ def hurried(call: FakeCall) -> Session:
 @every_way
 @pytest.mark.parametrize("streams", [False, True])
 def test_a_cancelled_call_does_not_wait_for_its_model(
-    deployment: Dspy, ask: Ask, language_model: LanguageModel, server: LmServer, streams: bool
+    deployment: Dspy,
+    ask: Ask,
+    engine: str,
+    language_model: LanguageModel,
+    server: LmServer,
+    streams: bool,
 ) -> None:
+    if streams and ask is predict and engine == "litellm":
+        pytest.skip("it hears of its end with the next chunk")
     call = FakeCall(language_model, streams=streams)
     late = threading.Event()
 
@@ -122,10 +142,10 @@ def test_no_wait_is_longer_than_the_call(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_does_not_read_or_shake_hands_is_not_waited_for(
-    adapter: Dspy, listener: socket.socket, refusal: Refusal, scheme: str
+    adapter: Dspy, engine: str, listener: socket.socket, refusal: Refusal, scheme: str
 ) -> None:
     address = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1"
-    call = FakeCall(LanguageModel(1, "openai/offline", address, "sk-offline"))
+    call = FakeCall(LanguageModel(1, "openai/offline", address, f"sk-{engine}"))
     question = "why " * (4 << 20)  # more than the kernel takes without a reader
     raised = refusal(adapter.predict, hurried(call), question=question)
     assert raised.code == "model_timeout"
@@ -135,7 +155,7 @@ def test_what_does_not_read_or_shake_hands_is_not_waited_for(
 
 
 def test_a_connection_is_used_again_unless_its_request_was_given_up(
-    adapter: Dspy, call: FakeCall, server: LmServer
+    adapter: Dspy, engine: str, call: FakeCall, server: LmServer
 ) -> None:
     late = threading.Event()
 
@@ -152,7 +172,8 @@ def test_a_connection_is_used_again_unless_its_request_was_given_up(
     for question in ("what", "where", "who"):
         answer = adapter.predict(session_of(call, question), question=question)
         assert answer == {"answer": f"answer to {question}"}
-    assert server.connections == 2
+    if engine == "dspy":
+        assert server.connections == 2
 
 
 def test_a_call_without_a_deadline_may_take_long(

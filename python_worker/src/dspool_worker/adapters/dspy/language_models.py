@@ -1,10 +1,12 @@
 """Language models of DSPy, one for each that a session or the pool uses."""
 
+import functools
 import threading
 import weakref
 from typing import Any
 
 import dspy
+from dspy.lm15 import LM15Error
 
 from dspool_worker import CommandError, LanguageModel
 from dspool_worker.adapters.dspy.engine import NativeEngine, native_engine
@@ -26,16 +28,21 @@ _FIXED = frozenset(
 
 
 class PoolLM(dspy.LM):  # type: ignore[misc]
-    """A language model whose every request goes where its key belongs, and is bounded by the call
-    that it is made for, as far as DSPy's engines allow: asynchronous ones end with it."""
+    """A language model whose every request goes where its key belongs, and is not waited for any
+    more once the call has ended that it is made for, except where it streams."""
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         running = _begin(kwargs)
         _set_timeout(kwargs, running)
-        if _streams(running):
-            return super().__call__(prompt, messages=messages, **kwargs)
+        ask = functools.partial(super().__call__, prompt, messages=messages, **kwargs)
+        if running is None:
+            return ask()
+        if dspy.settings.get("send_stream") is None:
+            return running.wait_for(ask)
+        if running.streams_here:
+            return ask()
         with dspy.context(send_stream=None):
-            return super().__call__(prompt, messages=messages, **kwargs)
+            return running.wait_for(ask)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         running = _begin(kwargs)
@@ -46,7 +53,7 @@ class PoolLM(dspy.LM):  # type: ignore[misc]
 
 
 class NativeLM(dspy.LM):  # type: ignore[misc]
-    """The same, served by DSPy's own engine: requests end with the call that they are made for.
+    """The same, served by DSPy's own engine: its requests end with the call, streams, too.
 
     `other` is the same language model as DSPy would serve it by itself. It gets what this engine
     does not take, which DSPy hands to LiteLLM, and what is asked asynchronously.
@@ -62,7 +69,7 @@ class NativeLM(dspy.LM):  # type: ignore[misc]
         running = _begin(kwargs)
         kwargs.pop("timeout", None)  # it is the call's
         try:
-            if _streams(running):
+            if running is None or running.streams_here or dspy.settings.get("send_stream") is None:
                 return super().__call__(prompt, messages=messages, **kwargs)
             with dspy.context(send_stream=None):
                 return super().__call__(prompt, messages=messages, **kwargs)
@@ -98,11 +105,6 @@ def _set_timeout(kwargs: dict[str, Any], running: Running | None) -> None:
         kwargs["timeout"] = timeout
 
 
-def _streams(running: Running | None) -> bool:
-    """Whether DSPy may stream here, if it was told to."""
-    return running is None or running.streams_here or dspy.settings.get("send_stream") is None
-
-
 # Whoever holds the language model keeps its entry: keys of replaced ones do not stay.
 _live: "weakref.WeakKeyDictionary[LanguageModel, dspy.LM]" = weakref.WeakKeyDictionary()
 _making = threading.Lock()
@@ -134,7 +136,7 @@ def _make_lm(language_model: LanguageModel) -> dspy.LM:
         )
         engine = native_engine(lm)
         return lm if engine is None else NativeLM(lm, engine, language_model.temperature)
-    except (ValueError, dspy.LMError) as error:
+    except (ValueError, dspy.LMError, LM15Error) as error:
         raise CommandError(
             f"the language model {language_model.model} cannot be used: {error}",
             code="invalid_language_model",

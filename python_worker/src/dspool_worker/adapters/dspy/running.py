@@ -1,11 +1,13 @@
 """The call that a program runs for, as what asks a language model for it needs it."""
 
 import asyncio
+import concurrent.futures
+import contextvars
 import math
 import threading
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import dspy
 
@@ -14,6 +16,8 @@ from dspool_worker import Session
 _RUNNING = "dspool_running"
 _LOOK_S = 0.05  # how long a wait may overlook that its call has ended
 _UNWINDING_S = 1.0
+
+T = TypeVar("T")
 
 
 class Running:
@@ -62,6 +66,28 @@ class Running:
                 raise dspy.LMTimeoutError("it took longer than the call had left")
         self._check()
         return min(left_s, _LOOK_S)
+
+    def wait_for(self, work: Callable[[], T], too_late: Callable[[T], object] | None = None) -> T:
+        """What `work` returns, which cannot be cut into short waits: a thread does it. Where
+        `wait_s` raises first, that is left to itself, and what it returns handed to `too_late`."""
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                done.set_result(context.run(work))
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=run, name="dspool-request", daemon=True).start()
+        try:
+            while not done.done():
+                concurrent.futures.wait((done,), timeout=self.wait_s())
+        except BaseException:
+            if too_late is not None:
+                done.add_done_callback(lambda late: late.exception() or too_late(late.result()))
+            raise
+        return done.result()
 
     async def finish(self, asking: Coroutine[Any, Any, Any]) -> Any:
         """What `asking` returns, unless `wait_s` raises first: then it is cancelled."""

@@ -8,14 +8,12 @@ What is used of DSPy's transport beyond its interface is how it opens a connecti
 connection has its socket in `sock`.
 """
 
-import concurrent.futures
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from dspy._vendor.lm15.transports import StdlibTransport
 
-from dspool_worker.adapters.dspy.running import Running, running_call
+from dspool_worker.adapters.dspy.running import running_call
 
 # Nobody can be woken who waits for one of these; how many requests run at once is the pool's.
 _MOST_CONNECTIONS = 1 << 20
@@ -34,7 +32,10 @@ class _Transport(StdlibTransport):  # type: ignore[misc]
             return connection
 
         running = running_call()
-        return opened() if running is None else _wait_for(opened, running)
+        if running is None:
+            return opened()
+        # Looking up its name and shaking hands are long waits.
+        return running.wait_for(opened, too_late=lambda connection: connection.close())
 
 
 class _Socket:
@@ -81,29 +82,3 @@ class _Socket:
                 continue
         self._socket.settimeout(left_s)
         return transfer(argument)
-
-
-def _wait_for(opened: Callable[[], Any], running: Running) -> Any:
-    """A new connection. Looking up its name and shaking hands cannot be cut into short waits: a
-    thread does that, and closes what comes too late."""
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-
-    def run() -> None:
-        try:
-            future.set_result(opened())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="dspool-connect", daemon=True).start()
-    try:
-        while not future.done():
-            concurrent.futures.wait((future,), timeout=running.wait_s())
-    except BaseException:
-        future.add_done_callback(_close)
-        raise
-    return future.result()
-
-
-def _close(opened: "concurrent.futures.Future[Any]") -> None:
-    if opened.exception() is None:
-        opened.result().close()
