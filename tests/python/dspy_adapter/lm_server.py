@@ -122,7 +122,7 @@ class LmServer:
 
     def _drip(self, http: BaseHTTPRequestHandler) -> None:
         """Until nobody listens any more, or the server ends."""
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.1):
             http.wfile.write(b" ")
 
 

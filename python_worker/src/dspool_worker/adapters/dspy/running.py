@@ -14,7 +14,7 @@ import dspy
 from dspool_worker import Session
 
 _RUNNING = "dspool_running"
-_LOOK_S = 0.05  # how long a wait may overlook that its call has ended
+_LOOK_S = 0.1  # how long a wait may overlook that its call has ended
 _UNWINDING_S = 1.0
 
 T = TypeVar("T")
