@@ -23,7 +23,7 @@ class LmServer:
     The text is `<field> to <last user message's first input>`, or what `reply` makes of the
     request. Its faults: `status` and `error` refuse, with `retry_after`; it answers when `arrived`
     returns; `fault` is "cut" (the connection, before the answer), "half" (in the middle of it),
-    "drip" or "drip_head" (a byte now and then, for ever), or "no_json". `connections` counts those
+    "drip" or "drip_head" (a byte now and then, for a minute), or "no_json". `connections` counts those
     that it has accepted.
     """
 
@@ -121,8 +121,10 @@ class LmServer:
         http.wfile.write(b"\n\ndata: [DONE]\n\n")
 
     def _drip(self, http: BaseHTTPRequestHandler) -> None:
-        """Until nobody listens any more, or the server ends."""
-        while not self._ended.wait(0.1):
+        """Until nobody listens any more, or the server ends, or somebody has listened for long."""
+        for _ in range(600):
+            if self._ended.wait(0.1):
+                break
             http.wfile.write(b" ")
 
 
