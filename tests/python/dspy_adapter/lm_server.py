@@ -23,8 +23,8 @@ class LmServer:
     The text is `<field> to <last user message's first input>`, or what `reply` makes of the
     request. Its faults: `status` and `error` refuse, with `retry_after`; it answers when `arrived`
     returns; `fault` is "cut" (the connection, before the answer), "half" (in the middle of it),
-    "drip" or "drip_head" (a byte now and then, for a minute), or "no_json". `connections` counts those
-    that it has accepted.
+    "drip" or "drip_head" (a byte now and then, for a minute), or "no_json". `connections` counts
+    those that it has accepted.
     """
 
     def __init__(self) -> None:

@@ -4,6 +4,7 @@ The model never answers here before the test allows it, so a request that waited
 answered in the end, and fail the test.
 """
 
+import asyncio
 import socket
 import threading
 import time
@@ -14,8 +15,11 @@ import pytest
 
 pytest.importorskip("dspy")
 
+import anyio.from_thread
 from dspool_worker import CancelledError, CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy, language_models
+from dspool_worker.adapters.dspy.running import Running
+from dspool_worker.adapters.dspy.streaming import run_streaming
 from fake_call import FakeCall, session_of
 from lm_server import LmServer
 
@@ -100,7 +104,7 @@ def test_a_cancelled_call_does_not_wait_for_its_model(
     streams: bool,
 ) -> None:
     if streams and ask is predict and engine == "litellm":
-        pytest.skip("it hears of its end with the next chunk")
+        pytest.skip("LiteLLM streams from an event loop")
     call = FakeCall(language_model, streams=streams)
     late = threading.Event()
 
@@ -115,6 +119,25 @@ def test_a_cancelled_call_does_not_wait_for_its_model(
         assert server.requests
     finally:
         late.set()
+
+
+def test_a_stream_from_an_event_loop_ends_with_its_call(call: FakeCall) -> None:
+    ended = threading.Event()
+
+    async def stream() -> None:
+        call.cancelled = True
+        try:
+            await asyncio.sleep(LATE_S)
+        finally:
+            ended.set()
+
+    def program() -> None:
+        anyio.from_thread.run(stream)  # as DSPy does for LiteLLM
+
+    running = Running(session_of(call))
+    with pytest.raises(CancelledError):
+        run_streaming(program, call.emit, None, running)
+    assert ended.is_set()
 
 
 @every_way

@@ -29,7 +29,7 @@ _FIXED = frozenset(
 
 class PoolLM(dspy.LM):  # type: ignore[misc]
     """A language model whose every request goes where its key belongs, and is not waited for any
-    more once the call has ended that it is made for, except where it streams."""
+    more once the call has ended that it is made for. `run_streaming` ends what streams."""
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         running = _begin(kwargs)

@@ -58,7 +58,9 @@ def run_module(
             warn_on_type_mismatch=False,  # inputs are checked before, and belong in no log
             **running.settings(),
         ):
-            return run_streaming(run, session.emit, streamed) if session.streams else run()
+            if session.streams:
+                return run_streaming(run, session.emit, streamed, running)
+            return run()
     except CommandError:
         raise
     except Exception as error:

@@ -14,7 +14,7 @@ import dspy
 from dspool_worker import Session
 
 _RUNNING = "dspool_running"
-_LOOK_S = 0.1  # how long a wait may overlook that its call has ended
+LOOK_S = 0.1  # how long a wait may overlook that its call has ended
 _UNWINDING_S = 1.0
 
 T = TypeVar("T")
@@ -59,13 +59,13 @@ class Running:
 
         LMTimeoutError: the call's time is up. CancelledError: it has ended otherwise.
         """
-        left_s = _LOOK_S
+        left_s = LOOK_S
         if self._deadline is not None:
             left_s = self._deadline - time.monotonic()
             if left_s <= 0:  # before it counts as cancelled: it was the model that took so long
                 raise dspy.LMTimeoutError("it took longer than the call had left")
         self._check()
-        return min(left_s, _LOOK_S)
+        return min(left_s, LOOK_S)
 
     def wait_for(self, work: Callable[[], T], too_late: Callable[[T], object] | None = None) -> T:
         """What `work` returns, which cannot be cut into short waits: a thread does it. Where
