@@ -41,12 +41,12 @@ def main() -> int:
 def _comparisons(wanted: re.Pattern[str]) -> Iterator[Comparison]:
     if wanted.search("BM_Session BM_Command"):
         yield from (each for each in session_bench.comparisons() if wanted.search(each.name))
-    if not wanted.search("BM_Dspy_Predict_Overhead"):
+    if not wanted.search(" ".join(dspy_bench.NAMES)):
         return
     if importlib.util.find_spec("dspy") is None:
-        print("BM_Dspy_Predict_Overhead: DSPy is not installed")
+        print(f"{', '.join(dspy_bench.NAMES)}: DSPy is not installed")
         return
-    yield from dspy_bench.comparisons()
+    yield from (each for each in dspy_bench.comparisons() if wanted.search(each.name))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python wheel.py build SCRATCH        for this interpreter, with what it has installed
     python wheel.py pythons SCRATCH      for each of DSPOOL_PYTHONS (paths, separated by colons), or
                                          each python3.10 to 3.13 on the PATH, as a user would with
-                                         pip; each also runs the worker's Python tests
+                                         pip; each also runs the worker's Python tests, and with
+                                         DSPy those of its adapter
 
 Exits with 77 where that cannot be done here.
 """
@@ -22,13 +23,13 @@ PROJECT = ROOT / "python_worker"
 PACKAGE = PROJECT / "src" / "dspool_worker"
 # Those that need neither DSPy nor a process that has this interpreter's tree in its environment.
 PURE_TESTS = ("adapter", "check", "native_stub", "session", "session_list", "testing", "values")
+DSPY_TESTS = ROOT / "tests" / "python" / "dspy_adapter"
 SKIPPED = 77
 
 
-def run(*command: object, cwd: Path = ROOT) -> str:
-    """What the command prints; if it fails, all that it printed, and the end of this process."""
+def attempt(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(  # noqa: S603
+    return subprocess.run(  # noqa: S603
         [str(word) for word in command],
         cwd=cwd,
         env=environment,
@@ -37,6 +38,11 @@ def run(*command: object, cwd: Path = ROOT) -> str:
         text=True,
         check=False,
     )
+
+
+def run(*command: object, cwd: Path = ROOT) -> str:
+    """What the command prints; if it fails, all that it printed, and the end of this process."""
+    done = attempt(*command, cwd=cwd)
     if done.returncode != 0:
         sys.exit(f"{done.stdout}\nfailed: {' '.join(map(str, command))}")
     return done.stdout
@@ -124,7 +130,27 @@ def says_what_is_missing(scratch: Path) -> None:
 def run_tests(python: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "pytest>=8")
     tests = [ROOT / "tests" / "python" / f"test_{name}.py" for name in PURE_TESTS]
-    print(run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests).splitlines()[-1])
+    print(pytest(python, *tests), flush=True)
+    installed = install_dspy(python)
+    print(f"{pytest(python, DSPY_TESTS)}, with {installed}", flush=True)
+
+
+def pytest(python: Path, *tests: Path) -> str:
+    """How many have passed."""
+    return run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests).splitlines()[-1]
+
+
+def install_dspy(python: Path) -> str:
+    """DSPy and all that it needs, and what of them: the lock file's, which is made for one Python
+    and may name what another has not, or else what pip chooses for the same DSPy."""
+    lock = PROJECT / "requirements.lock"
+    pip = (python, "-m", "pip", "install", "--quiet")
+    if attempt(*pip, "--require-hashes", "-r", lock).returncode == 0:
+        return "the locked DSPy"
+    version = re.search(r"^dspy==(\S+)", lock.read_text(), re.MULTILINE)
+    assert version is not None
+    run(*pip, version[0])
+    return f"{version[0]} and what pip chooses for it"
 
 
 def pythons() -> list[str]:

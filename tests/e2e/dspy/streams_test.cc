@@ -1,12 +1,16 @@
-// What listeners hear of real DSPy, and how many may wait for a model at once.
+// What listeners hear of real DSPy, and who waits for a model: many at once, and nobody in vain.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/e2e/dspy/dspy_pool.h"
@@ -56,6 +60,35 @@ TEST_F(DspyStreamTest, AListenerThatGoesAwayEndsTheAnswer) {
   const std::vector<Value> prompts = take_prompts();
   ASSERT_FALSE(prompts.empty());
   EXPECT_EQ(prompts.back()["messages"].size(), 2U) << "a system's and the question";
+}
+
+// The model goes on thinking about a call that was cancelled: its session and its worker do not.
+TEST_F(DspyStreamTest, ACancelledCallEndsWithoutItsModel) {
+  Config one = config(1, 2);
+  one.worker.cancel_grace =
+      std::chrono::minutes(5);  // a call that is killed instead hangs its test
+  ASSERT_NO_FATAL_FAILURE(start(one));
+  const auto is_first = std::make_shared<std::atomic<bool>>(true);
+  const auto asked = std::make_shared<std::promise<void>>();
+  const auto ended = std::make_shared<std::promise<Result<Answer>>>();
+  std::promise<void> thought;  // at the end of the test
+  requests_.on_each([is_first, asked, thinks = thought.get_future().share()](
+                        std::string_view) -> std::optional<Instead> {
+    if (is_first->exchange(false)) {
+      asked->set_value();
+      thinks.wait();
+    }
+    return {};
+  });
+  const CallId slow =
+      engine_->submit("s", "predict", {{"question", "Why?"}},
+                      [ended](Result<Answer> answer) { ended->set_value(std::move(answer)); },
+                      {.timeout = std::chrono::minutes(5)});
+  asked->get_future().wait();
+  EXPECT_TRUE(engine_->cancel(slow));
+  EXPECT_EQ(test::code_of(ended->get_future().get()), "cancelled");
+  EXPECT_FALSE(call("s", "predict", {{"question", "And now?"}})["answer"].as_string().empty());
+  EXPECT_EQ(engine_->stats().workers_lost, 0U);
 }
 
 // The model answers nobody before 64 have asked: 32 in flight in each of two workers.

@@ -22,8 +22,9 @@ class LmServer:
 
     The text is `<field> to <last user message's first input>`, or what `reply` makes of the
     request. Its faults: `status` and `error` refuse, with `retry_after`; it answers when `arrived`
-    returns; `fault` is "cut" (the connection, before the answer), "half" (in the middle of it), or
-    "no_json".
+    returns; `fault` is "cut" (the connection, before the answer), "half" (in the middle of it),
+    "drip" or "drip_head" (a byte now and then, for a minute), or "no_json". `connections` counts
+    those that it has accepted.
     """
 
     def __init__(self) -> None:
@@ -35,16 +36,24 @@ class LmServer:
         self.fault: str | None = None
         self.reply: Callable[[Request], str] = echo
         self.arrived: Callable[[], object] = lambda: None
+        self.connections = 0
+        self._ended = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                server.connections += 1
+                super().setup()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 request = json.loads(body)
                 server.bodies.append(body)
                 server.requests.append(request)
                 server.arrived()
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                with contextlib.suppress(ConnectionError):
                     server.send(self, request)
 
             def log_message(self, *args: object) -> None:
@@ -67,14 +76,19 @@ class LmServer:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
 
     def send(self, http: BaseHTTPRequestHandler, request: Request) -> None:
-        if self.fault == "cut":
+        if self.fault is not None:
             http.close_connection = True
+        if self.fault == "cut":
             return
+        if self.fault == "drip_head":
+            http.wfile.write(b"HTTP/1.1 200 OK\r\nx-pad: ")
+            self._drip(http)
         if self.status == 200 and request.get("stream"):
             self._send_stream(http, request)
             return
@@ -86,11 +100,14 @@ class LmServer:
         if self.retry_after is not None:
             http.send_header("retry-after", self.retry_after)
         http.end_headers()
+        if self.fault == "drip":
+            self._drip(http)
         http.wfile.write(body[: len(body) // 2] if self.fault == "half" else body)
 
     def _send_stream(self, http: BaseHTTPRequestHandler, request: Request) -> None:
         http.send_response(200)
         http.send_header("content-type", "text/event-stream")
+        http.send_header("connection", "close")
         http.end_headers()
         pieces = re.findall(r".{1,5}", self.reply(request), re.DOTALL)
         for number, piece in enumerate(pieces):
@@ -102,6 +119,13 @@ class LmServer:
             b"data: " + json.dumps({**_head(request), "choices": [], "usage": USAGE}).encode()
         )
         http.wfile.write(b"\n\ndata: [DONE]\n\n")
+
+    def _drip(self, http: BaseHTTPRequestHandler) -> None:
+        """Until nobody listens any more, or the server ends, or somebody has listened for long."""
+        for _ in range(600):
+            if self._ended.wait(0.1):
+                break
+            http.wfile.write(b" ")
 
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}

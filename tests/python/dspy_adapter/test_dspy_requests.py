@@ -11,7 +11,7 @@ pytest.importorskip("dspy")
 
 from dspool_worker import CancelledError, CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy
-from dspool_worker.adapters.dspy.language_models import whole_timeout_s
+from dspool_worker.adapters.dspy.running import whole_timeout_s
 from fake_call import FakeCall, session_of
 from lm_server import LmServer
 

@@ -44,6 +44,7 @@ class Dspy(Adapter):
         self._executor = Executor(self._library, self._memory, self._statistics)
 
     def set_lm(self, language_model: LanguageModel) -> None:
+        self._executor.own_model = None  # which the engine may have taken back
         live_lm(language_model)  # so that one that cannot be made is refused here
         self._executor.own_model = language_model
 

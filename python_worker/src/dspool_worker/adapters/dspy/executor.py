@@ -98,7 +98,9 @@ class Executor:
             arguments[live.history] = (
                 in_words(earlier) if live.tells_history else dspy.History(messages=earlier)
             )
-        streamed = {"reasoning", *(field.name for field in signature.outputs)}
+        streamed = None
+        if session.streams:
+            streamed = {"reasoning", *(field.name for field in signature.outputs)}
         prediction = self._run(session, live, arguments, streamed)
         outputs = {
             live.shown.get(key, key): plain(value, otherwise=str)  # a tool may return what it likes

@@ -1,17 +1,18 @@
 """Language models of DSPy, one for each that a session or the pool uses."""
 
-import math
+import functools
 import threading
-import time
 import weakref
 from typing import Any
 
 import dspy
+from dspy.lm15 import LM15Error
 
-from dspool_worker import CommandError, LanguageModel, Session
+from dspool_worker import CommandError, LanguageModel
+from dspool_worker.adapters.dspy.engine import NativeEngine, native_engine
 from dspool_worker.adapters.dspy.refusals import invalid_config
+from dspool_worker.adapters.dspy.running import Running, running_call
 
-_RUNNING = "dspool_running"
 # Where a request goes, and what it shows there: never a request's own choice.
 _FIXED = frozenset(
     (
@@ -26,74 +27,90 @@ _FIXED = frozenset(
 )
 
 
-class Running:
-    """The call that a program runs for, as its language model needs it. Any thread may use it."""
-
-    def __init__(self, session: Session) -> None:
-        self._check = session.check
-        self._deadline = session.deadline
-        self._streams_on = 0
-
-    def stream_here(self) -> None:
-        """Only what is asked on this thread is streamed: DSPy can hand on no other's."""
-        self._streams_on = threading.get_ident()
-
-    @property
-    def streams_here(self) -> bool:
-        return self._streams_on == threading.get_ident()
-
-    def settings(self) -> dict[str, Any]:
-        """For `dspy.context`, which hands it on to the threads that a program starts."""
-        return {_RUNNING: self}
-
-    def timeout_s(self) -> int | None:
-        """What is left of the call, as `whole_timeout_s`. CancelledError: it has ended."""
-        self._check()
-        return (
-            None if self._deadline is None else whole_timeout_s(self._deadline - time.monotonic())
-        )
-
-
-def whole_timeout_s(left_s: float) -> int:
-    """A timeout at most a second longer than what is left: whole seconds, and steps of five beyond
-    a minute, since DSPy keeps a pool of connections for each."""
-    return max(1, math.ceil(left_s)) if left_s <= 60 else int(left_s // 5) * 5
-
-
 class PoolLM(dspy.LM):  # type: ignore[misc]
-    """A language model whose every request ends with the call that it is made for, and goes where
-    its key belongs."""
+    """A language model whose every request goes where its key belongs, and is not waited for any
+    more once the call has ended that it is made for. `run_streaming` ends what streams."""
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        running = _prepare(kwargs)
-        if running is None or running.streams_here or dspy.settings.get("send_stream") is None:
-            return super().__call__(prompt, messages=messages, **kwargs)
+        running = _begin(kwargs)
+        _set_timeout(kwargs, running)
+        ask = functools.partial(super().__call__, prompt, messages=messages, **kwargs)
+        if running is None:
+            return ask()
+        if dspy.settings.get("send_stream") is None:
+            return running.wait_for(ask)
+        if running.streams_here:
+            return ask()
         with dspy.context(send_stream=None):
-            return super().__call__(prompt, messages=messages, **kwargs)
+            return running.wait_for(ask)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
-        _prepare(kwargs)
+        running = _begin(kwargs)
+        _set_timeout(kwargs, running)
         with dspy.context(send_stream=None):
-            return await super().acall(prompt, messages=messages, **kwargs)
+            asking = super().acall(prompt, messages=messages, **kwargs)
+            return await (asking if running is None else running.finish(asking))
 
 
-def _prepare(kwargs: dict[str, Any]) -> Running | None:
-    """Gives a request the timeout of the call that runs, if one does."""
+class NativeLM(dspy.LM):  # type: ignore[misc]
+    """The same, served by DSPy's own engine: its requests end with the call, streams, too.
+
+    `other` is the same language model as DSPy would serve it by itself. It gets what this engine
+    does not take, which DSPy hands to LiteLLM, and what is asked asynchronously.
+    """
+
+    def __init__(self, other: PoolLM, engine: NativeEngine, temperature: float | None) -> None:
+        super().__init__(
+            other.model, temperature=temperature, cache=False, num_retries=0, engine=engine
+        )
+        self.other = other
+
+    def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+        running = _begin(kwargs)
+        kwargs.pop("timeout", None)  # it is the call's
+        try:
+            if running is None or running.streams_here or dspy.settings.get("send_stream") is None:
+                return super().__call__(prompt, messages=messages, **kwargs)
+            with dspy.context(send_stream=None):
+                return super().__call__(prompt, messages=messages, **kwargs)
+        except (dspy.LMUnsupportedFeatureError, TypeError, ValueError):
+            # Raised before anything was sent, or again.
+            return self.other(prompt, messages=messages, **kwargs)
+
+    async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
+        return await self.other.acall(prompt, messages=messages, **kwargs)
+
+    def copy(self, **kwargs: Any) -> "NativeLM":
+        copied: NativeLM = super().copy(**kwargs)
+        copied.other = self.other.copy(**kwargs)
+        return copied
+
+    def dump_state(self) -> Any:
+        return self.other.dump_state()
+
+
+def _begin(kwargs: dict[str, Any]) -> Running | None:
+    """What every request begins with: the call that it is made for, if one runs."""
     if not _FIXED.isdisjoint(kwargs):
         names = ", ".join(sorted(_FIXED & kwargs.keys()))
         raise invalid_config(f"a request cannot choose its {names}: that is set with set_lm")
-    running: Running | None = dspy.settings.get(_RUNNING)
-    if running is not None and (timeout := running.timeout_s()) is not None:
-        kwargs["timeout"] = timeout
+    running = running_call()
+    if running is not None:
+        running.check()
     return running
 
 
+def _set_timeout(kwargs: dict[str, Any], running: Running | None) -> None:
+    if running is not None and (timeout := running.timeout_s()) is not None:
+        kwargs["timeout"] = timeout
+
+
 # Whoever holds the language model keeps its entry: keys of replaced ones do not stay.
-_live: "weakref.WeakKeyDictionary[LanguageModel, PoolLM]" = weakref.WeakKeyDictionary()
+_live: "weakref.WeakKeyDictionary[LanguageModel, dspy.LM]" = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def live_lm(language_model: LanguageModel) -> PoolLM:
+def live_lm(language_model: LanguageModel) -> dspy.LM:
     """The model of DSPy for this one, its connections included. Equal ones have equal keys,
     addresses and versions."""
     lm = _live.get(language_model)
@@ -105,11 +122,11 @@ def live_lm(language_model: LanguageModel) -> PoolLM:
     return lm
 
 
-def _make_lm(language_model: LanguageModel) -> PoolLM:
+def _make_lm(language_model: LanguageModel) -> dspy.LM:
     # A server of one's own may want no key; DSPy wants one to be there.
     api_key = language_model.api_key or ("none" if language_model.api_base else None)
     try:
-        return PoolLM(
+        lm = PoolLM(
             language_model.model,
             api_base=language_model.api_base,
             api_key=api_key,
@@ -117,7 +134,9 @@ def _make_lm(language_model: LanguageModel) -> PoolLM:
             cache=False,
             num_retries=0,  # retrying is the pool's: it knows the deadline and the budget
         )
-    except (ValueError, dspy.LMError) as error:
+        engine = native_engine(lm)
+        return lm if engine is None else NativeLM(lm, engine, language_model.temperature)
+    except (ValueError, dspy.LMError, LM15Error) as error:
         raise CommandError(
             f"the language model {language_model.model} cannot be used: {error}",
             code="invalid_language_model",

@@ -7,9 +7,10 @@ import dspy
 from dspy.utils.usage_tracker import UsageTracker
 
 from dspool_worker import CommandError, LanguageModel, Session
-from dspool_worker.adapters.dspy.language_models import Running, live_lm
+from dspool_worker.adapters.dspy.language_models import live_lm
 from dspool_worker.adapters.dspy.model_errors import typed_error
 from dspool_worker.adapters.dspy.prompts import ChatAdapter
+from dspool_worker.adapters.dspy.running import Running
 from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.streaming import run_streaming
 
@@ -57,7 +58,9 @@ def run_module(
             warn_on_type_mismatch=False,  # inputs are checked before, and belong in no log
             **running.settings(),
         ):
-            return run_streaming(run, session.emit, streamed) if session.streams else run()
+            if session.streams:
+                return run_streaming(run, session.emit, streamed, running)
+            return run()
     except CommandError:
         raise
     except Exception as error:
@@ -70,10 +73,11 @@ def run_module(
 
 
 def _add_usage(usage: Any, session: Session, statistics: Statistics) -> None:
-    entries = [entry for entries in usage.usage_data.values() for entry in entries]
-    if not entries:
-        return
-    input_tokens = sum(entry.get("prompt_tokens") or 0 for entry in entries)
-    output_tokens = sum(entry.get("completion_tokens") or 0 for entry in entries)
-    statistics.add_tokens(input_tokens, output_tokens)
-    session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    input_tokens = output_tokens = 0
+    for entries in usage.usage_data.values():
+        for entry in entries:
+            input_tokens += entry.get("prompt_tokens") or 0
+            output_tokens += entry.get("completion_tokens") or 0
+    if input_tokens or output_tokens:
+        statistics.add_tokens(input_tokens, output_tokens)
+        session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)

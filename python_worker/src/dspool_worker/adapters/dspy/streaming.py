@@ -12,6 +12,8 @@ from typing import Any
 
 import dspy
 
+from dspool_worker.adapters.dspy.running import LOOK_S, Running
+
 _MARK = "[[ ## "
 _HEADER = re.compile(r"\n[ \t]*\[\[ ## ([^\n\]]{1,64}?) ## \]\]")
 _LONGEST_HEADER = 96
@@ -89,13 +91,33 @@ class _Sink:
                 self._splitter.end()
 
 
-def run_streaming(run: Callable[[], Any], emit: Emit, fields: Collection[str] | None) -> Any:
+def run_streaming(
+    run: Callable[[], Any], emit: Emit, fields: Collection[str] | None, running: Running
+) -> Any:
     """Runs a program in a thread, emits on this one what its language models say, and returns what
-    it returns. What `emit` raises ends it."""
+    it returns. What `emit` raises ends it, and where its call ends, so do its requests."""
     import anyio
 
     async def main() -> Any:
         with dspy.context(send_stream=_Sink(FieldSplitter(emit, fields))):
-            return await anyio.to_thread.run_sync(run, limiter=anyio.CapacityLimiter(1))
+            limiter = anyio.CapacityLimiter(1)
+            program = asyncio.ensure_future(anyio.to_thread.run_sync(run, limiter=limiter))
+            try:
+                while not program.done():
+                    await asyncio.wait((program,), timeout=running.wait_s())
+            except BaseException:
+                await _end_requests(program)
+                if program.cancelled():
+                    raise
+            return program.result()
 
     return asyncio.run(main())
+
+
+async def _end_requests(program: "asyncio.Future[Any]") -> None:
+    """Cancels what a program's thread has the loop do for it, until the program has ended."""
+    ours = {program, asyncio.current_task()}
+    while not program.done():
+        for request in asyncio.all_tasks() - ours:
+            request.cancel()
+        await asyncio.wait((program,), timeout=LOOK_S)
