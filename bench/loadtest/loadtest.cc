@@ -163,6 +163,10 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
     if (outage) report.recovery = outage->finish();
   }
   console.clear_progress();
+  const Stats under_load = engine.stats();  // settling reads sessions, too
+  if (const auto found = static_cast<double>(under_load.warm_hits + under_load.misses); found > 0) {
+    report.hit_rate = static_cast<double>(under_load.warm_hits) / found;
+  }
   wait_until_ready(engine, kReadyAtEnd, stop);
   report.unsettled_sessions = settle(target, *workload, checker);
   for (std::uint32_t i = 0; i < workload->session_ids.size(); ++i) {
@@ -171,11 +175,7 @@ Result<Report> run_loadtest(const Options& asked, const std::vector<std::string>
   report.verdicts = checker.finish();
   report.check = workload->check;
   if (options.overload) report.capacity_per_second = capacity_of(*config, options);
-  const Stats stats = engine.stats();
-  report.worker_restarts = stats.worker_restarts;
-  if (const auto found = static_cast<double>(stats.warm_hits + stats.misses); found > 0) {
-    report.hit_rate = static_cast<double>(stats.warm_hits) / found;
-  }
+  report.worker_restarts = engine.stats().worker_restarts;
   report.stopped_early = stop.load();
   history->write(engine, console);
   return report;

@@ -93,12 +93,13 @@ std::optional<Error> Dispatcher::refusal(Call& call, TimePoint now) {
   using telemetry::Refusal;
   if (stopping_) return errors::stopping();
   if (now >= call.deadline) return errors::deadline_exceeded(milliseconds(0), false);
+  if (call.kind == CallKind::kMove) return std::nullopt;  // the pool's own, of which there are few
   if (waiting_calls_ >= queue_limit()) {
-    if (call.kind != CallKind::kMove) ports_.metrics.refused_for(Refusal::kQueueFull).add(1);
+    ports_.metrics.refused_for(Refusal::kQueueFull).add(1);
     return errors::queue_full(queue_limit(), expected_wait());
   }
   if (call.session->queue.size() > limits_.session_queue) {
-    if (call.kind != CallKind::kMove) ports_.metrics.refused_for(Refusal::kSessionQueueFull).add(1);
+    ports_.metrics.refused_for(Refusal::kSessionQueueFull).add(1);
     return errors::session_queue_full(call.session->id(), limits_.session_queue, expected_wait());
   }
   const nanoseconds bound = Shedder::bound(service_time());
@@ -187,6 +188,9 @@ void Dispatcher::give_up(Call& call, Error error, TimePoint now) {
     return;
   }
   leave_queue(call);
+  if (call.kind == CallKind::kExecute && call.attempts == 0) {
+    ports_.metrics.queue_time.record((now - call.arrived).count());
+  }
   end(call, tl::unexpected(std::move(error)), now);
   if (session->phase == session::Phase::kIdle) offer(*session, now);
 }

@@ -283,6 +283,7 @@ class Dispatcher {
 
   // -- circuit breakers (dispatcher_breakers.cc) --
   [[nodiscard]] std::optional<Error> ask_breakers(Call& call, TimePoint now);
+  [[nodiscard]] std::optional<Error> ask_again(Call& call, TimePoint now);
   [[nodiscard]] resilience::ProviderBreaker* provider_for(const Call& call) noexcept;
   [[nodiscard]] std::optional<Error> refuse_by(resilience::NamedBreaker& breaker, TimePoint now);
   void note_answer(Call& call, const Outcome& outcome, TimePoint now);

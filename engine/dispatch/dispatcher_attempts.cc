@@ -60,6 +60,11 @@ Dispatcher::Granted Dispatcher::grant(session::Session& session, std::uint32_t w
                                       TimePoint now) {
   WorkerSlot& slot = *workers_[worker];
   Call& call = static_cast<Call&>(session.queue.front());
+  if (std::optional<Error> refused = ask_again(call, now)) {
+    session.phase = session::Phase::kIdle;
+    end(take_head(session), tl::unexpected(*std::move(refused)), now);
+    return Granted::kEnded;
+  }
   Attempt& attempt = slot.open(++requests_);
   attempt.call = &call;
   attempt.session = call.session;
@@ -422,7 +427,7 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   const bool was_killed = slot.is_retired || slot.stuck_since != TimePoint{} || stopping_;
   const bool blames = !was_killed && slot.in_flight() != 0;
   const std::uint64_t begun = blames ? ports_.transport.begun(worker) : 0;
-  slot.is_excused = false;
+  slot.is_excused = slot.stuck_since != TimePoint{};
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;

@@ -59,6 +59,21 @@ std::optional<Error> Dispatcher::ask_breakers(Call& call, TimePoint now) {
   return std::nullopt;
 }
 
+// A call that waited while a breaker opened is no more welcome than one that comes now.
+std::optional<Error> Dispatcher::ask_again(Call& call, TimePoint now) {
+  const auto renew = [&](resilience::NamedBreaker& of, resilience::Permit& permit) {
+    if (permit.generation == 0 || of.breaker.honours(permit)) return true;
+    const auto renewed = of.breaker.try_acquire(now);
+    permit = renewed.value_or(resilience::Permit{});
+    return renewed.has_value();
+  };
+  if (call.provider != nullptr && !renew(*call.provider, call.provider_permit)) {
+    return refuse_by(*call.provider, now);
+  }
+  if (!renew(breakers_.pool(), call.permit)) return refuse_by(breakers_.pool(), now);
+  return std::nullopt;
+}
+
 // The breaker of whoever's language model the call has; null: none is known to be asked.
 resilience::ProviderBreaker* Dispatcher::provider_for(const Call& call) noexcept {
   if (!breakers_.has_providers()) return nullptr;

@@ -51,6 +51,10 @@ class CircuitBreaker {
     }
     return try_acquire_slowly(word, now);
   }
+  // Whether nothing has opened or closed it since it let a call through with `permit`.
+  [[nodiscard]] bool honours(Permit permit) const noexcept {
+    return load().generation == permit.generation;
+  }
   // What an attempt of the call came to. A call may tell more than one outcome while the breaker is
   // closed; a probe tells one, and its permit is taken back. false: it changes nothing.
   bool record(Permit& permit, CallOutcome outcome, TimePoint now) noexcept;

@@ -197,6 +197,34 @@ TEST_F(BreakerTest, WhatIsTriedAgainStopsWhenItOpens) {
   EXPECT_EQ(stubborn.attempts, 5U);
 }
 
+TEST_F(BreakerTest, WhatWaitsWhileItOpensAsksAgain) {
+  std::vector<SteppedCall*> waiting;
+  SteppedCall& first = pool_.call("busy");
+  SteppedCall& second = pool_.call("busy too");
+  for (int i = 0; i < 6; ++i) waiting.push_back(&pool_.call(i % 2 == 0 ? "busy" : new_session()));
+  EXPECT_TRUE(pool_.dispatcher().isolate_breaker("pool"));
+  pool_.answer(first, 1);
+  pool_.answer(second, 1);
+  pool_.advance(milliseconds(1));
+  EXPECT_EQ(first.code(), "ok") << "it ran already";
+  for (const SteppedCall* call : waiting) {
+    EXPECT_EQ(call->code(), "circuit_open");
+    EXPECT_EQ(call->attempts, 0U);
+  }
+  EXPECT_EQ(breaker().refusals, 6U);
+}
+
+TEST_F(BreakerTest, WhatWaitedUntilItClosedAgainIsLetThrough) {
+  SteppedCall& first = pool_.call("busy");
+  SteppedCall& waiting = pool_.call("busy");
+  EXPECT_TRUE(pool_.dispatcher().isolate_breaker("pool"));
+  EXPECT_TRUE(pool_.dispatcher().close_breaker("pool"));
+  pool_.answer(first, 1);
+  ASSERT_NE(waiting.request_id, 0U) << waiting.code();
+  pool_.answer(waiting, 2);
+  EXPECT_EQ(waiting.code(), "ok");
+}
+
 TEST_F(BreakerTest, IsIsolatedAndClosedByHand) {
   EXPECT_FALSE(pool_.dispatcher().isolate_breaker("pol"));
   EXPECT_TRUE(pool_.dispatcher().isolate_breaker("pool"));

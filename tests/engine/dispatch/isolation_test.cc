@@ -358,6 +358,18 @@ TEST_F(IsolationTest, ADeathThatACallAloneExplainsIsExcused) {
   EXPECT_TRUE(pool_.dispatcher().worker(kLone).is_excused);
 }
 
+TEST_F(IsolationTest, OneThatWasKilledForWhatItDidNotEndIsExcused) {
+  SteppedCall& stuck = ask("stuck");
+  pool_.dispatcher().cancel(stuck, pool_.now());
+  pool_.advance(Limits{}.cancel_grace + std::chrono::seconds(11));
+  ASSERT_THAT(pool_.killed(), ElementsAre(kLone));
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
+  EXPECT_TRUE(pool_.dispatcher().worker(kLone).is_excused);
+  pool_.dispatcher().worker_ready(kLone, 7, pool_.now());
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
+  EXPECT_FALSE(pool_.dispatcher().worker(kLone).is_excused);
+}
+
 TEST_F(IsolationTest, WithoutWorkersToComeCallsEndAtOnce) {
   const Error why{.category = ErrorCategory::kInitialization, .code = "restarts_exhausted"};
   SteppedCall& running = ask("one");

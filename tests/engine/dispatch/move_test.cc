@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ipc/state_segment.h"
 #include "tests/engine/dispatch/stepped_pool.h"
@@ -47,6 +48,15 @@ TEST_F(MoveTest, MakesTheSessionWarmForTheCallBehindIt) {
   EXPECT_EQ(pool_.dispatcher().worker(0).warm_sessions, 1U);
   pool_.answer(behind, 2);
   EXPECT_EQ(behind.code(), "ok");
+}
+
+TEST_F(MoveTest, IsNotRefusedForWhatCallersHaveQueued) {
+  std::vector<SteppedCall*> queued;
+  while (queued.empty() || queued.back()->code() == "under way") queued.push_back(&pool_.call("a"));
+  ASSERT_EQ(queued.back()->code(), "session_queue_full");
+  arrive();
+  EXPECT_EQ(move_.code(), "under way");
+  EXPECT_EQ(pool_.session("a")->queue.size(), queued.size());
 }
 
 TEST_F(MoveTest, IsNoUseOfTheSessionAndInNoStatistics) {
