@@ -37,7 +37,7 @@ class Mover final : private MoveSink {
   static constexpr std::chrono::milliseconds kPatience{1'000};
 
   // `names` of workers, `wake` and all others outlive *this. Without `moves`, nothing is ever
-  // moved: sessions are not warm anywhere for long.
+  // moved: see the README.
   Mover(Gate& gate, session::SessionTable& sessions, std::span<const std::string> names,
         telemetry::Metrics& metrics, MigrationObservers& observers, Waker& wake, bool moves);
   // Waits for what is under way, which ends no later than the pool's other calls.
