@@ -107,7 +107,9 @@ void Dispatcher::tell_model(const Attempt& attempt, std::uint32_t number, worker
   stale.erase(over, stale.end());
   if (slot.models.size() <= number) slot.models.resize(number + 1);
   slot.models[number] = attempt.model;
-  news = {.id = attempt.model, .model = &models_.at(number).model, .forget = forgotten_};
+  const LanguageModels::Known& known = models_.at(number);
+  news = {
+      .id = attempt.model, .model = &known.model, .key = known.key.view(), .forget = forgotten_};
 }
 
 }  // namespace dspool::dispatch

@@ -18,6 +18,7 @@
 #include "engine/dispatch/language_model.h"
 #include "engine/dispatch/read_fields.h"
 #include "engine/dispatch/receiver.h"
+#include "engine/dispatch/secret_text.h"
 
 namespace dspool::dispatch {
 namespace {
@@ -495,8 +496,9 @@ Result<Answer> Front::run(BlockingCall& call, std::string_view id) {
 
 Result<void> Front::set_lm(const LanguageModel& model) const {
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
-  const Result<LanguageModel> resolved = resolve_language_model(model);
+  Result<LanguageModel> resolved = resolve_language_model(model);
   if (!resolved) return tl::unexpected(resolved.error());
+  const KeyWiper wiper(*resolved);
   gate_.step([&](Dispatcher& dispatcher, TimePoint) { dispatcher.set_lm(*resolved); });
   return {};
 }
@@ -506,6 +508,7 @@ Result<Answer> Front::set_session_lm(std::string_view id, const std::optional<La
   if (!config_.pooling_enabled) return tl::unexpected(errors::pooling_disabled());
   if (auto valid = check_id(id); !valid) return tl::unexpected(std::move(valid.error()));
   LanguageModel resolved;
+  const KeyWiper wiper(resolved);
   if (model) {
     auto known = resolve_language_model(*model);
     if (!known) return tl::unexpected(std::move(known.error()));
@@ -528,15 +531,18 @@ void Front::prepare_set_lm(Call& call, const LanguageModel* model,
 
 Result<Answer> Front::set_lm_by_command(std::string_view id, const Value& args,
                                         const CallOptions& options) {
-  const auto model = language_model_from(args);
+  auto model = language_model_from(args);
   if (!model) return tl::unexpected(model.error());
-  return id.empty() ? set_pool_lm(model->value_or(LanguageModel{}))
-                    : set_session_lm(id, *model, options);
+  if (id.empty()) return set_pool_lm(std::move(*model).value_or(LanguageModel{}));
+  if (!*model) return set_session_lm(id, std::nullopt, options);
+  const KeyWiper wiper(**model);
+  return set_session_lm(id, *model, options);
 }
 
-Result<Answer> Front::set_pool_lm(const LanguageModel& model) const {
-  const Result<LanguageModel> resolved = resolve_language_model(model);
+Result<Answer> Front::set_pool_lm(LanguageModel model) const {
+  Result<LanguageModel> resolved = resolve_language_model(std::move(model));
   if (!resolved) return tl::unexpected(resolved.error());
+  const KeyWiper wiper(*resolved);
   if (auto set = set_lm(*resolved); !set) return tl::unexpected(std::move(set.error()));
   return Answer{.value = Value{{"status", "configured"}, {"model", resolved->model}}};
 }
@@ -547,14 +553,15 @@ CallId Front::submit_set_lm(std::string_view id, const Value& args, Completion d
     gate_.complete(std::move(done), std::move(result));
     return CallId{0};
   };
-  const auto model = language_model_from(args);
+  auto model = language_model_from(args);
   if (!model) return end(tl::unexpected(model.error()));
-  if (id.empty()) return end(set_pool_lm(model->value_or(LanguageModel{})));
+  if (id.empty()) return end(set_pool_lm(std::move(*model).value_or(LanguageModel{})));
   auto call = std::make_unique<SubmittedCall>();
   if (*model) {
-    auto resolved = resolve_language_model(**model);
+    auto resolved = resolve_language_model(*std::move(*model));
     if (!resolved) return end(tl::unexpected(std::move(resolved.error())));
     call->owned_model = std::make_unique<LanguageModel>(*std::move(resolved));
+    call->key_wiper.emplace(*call->owned_model);
   }
   prepare_set_lm(*call, call->owned_model.get(), options);
   return submit(id, std::move(call), std::move(done), {});

@@ -99,7 +99,7 @@ class Front {
                                    const CallOptions& options);
   CallId submit_set_lm(std::string_view id, const Value& args, Completion done,
                        const CallOptions& options);
-  [[nodiscard]] Result<Answer> set_pool_lm(const LanguageModel& model) const;
+  [[nodiscard]] Result<Answer> set_pool_lm(LanguageModel model) const;
   void prepare_set_lm(Call& call, const LanguageModel* model, const CallOptions& options) const;
 
   const Config& config_;

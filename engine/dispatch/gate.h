@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <thread>
@@ -22,6 +23,7 @@
 #include "engine/dispatch/arena.h"
 #include "engine/dispatch/chunk_stream.h"
 #include "engine/dispatch/dispatcher.h"
+#include "engine/dispatch/secret_text.h"
 #include "engine/dispatch/stream_port.h"
 #include "engine/dispatch/transport.h"
 #include "engine/dispatch/waker.h"
@@ -57,6 +59,7 @@ struct SubmittedCall : OwnedCall {
   std::string owned_command;
   std::string owned_key;
   std::unique_ptr<LanguageModel> owned_model;  // of a call that sets one
+  std::optional<KeyWiper> key_wiper;           // which ends before it
   Value owned_args;
   Completion completion;
   std::uint64_t public_id = 0;

@@ -1,7 +1,6 @@
 #include "engine/dispatch/language_models.h"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <cassert>
 #include <cstring>
@@ -9,11 +8,6 @@
 
 namespace dspool::dispatch {
 namespace {
-
-void wipe(std::string& text) noexcept {
-  ::explicit_bzero(text.data(), text.size());
-  text.clear();
-}
 
 // Without its key, of which there is no other copy than the model's own.
 std::string name_of(const LanguageModel& model, bool lacks_key) {
@@ -24,10 +18,6 @@ std::string name_of(const LanguageModel& model, bool lacks_key) {
 }
 
 }  // namespace
-
-LanguageModels::~LanguageModels() {
-  for (Known& known : known_) wipe(known.model.api_key);
-}
 
 std::uint32_t LanguageModels::take(const LanguageModel& model, Limit limit) {
   return take(model, false, limit);
@@ -45,18 +35,26 @@ std::uint32_t LanguageModels::take(const LanguageModel& model, bool lacks_key, L
   const auto [first, last] = numbers_.equal_range(name);
   for (auto at = first; at != last; ++at) {
     Known& known = known_[at->second - 1];
-    if (known.model.api_key != model.api_key) continue;
+    if (known.key.view() != model.api_key) continue;
     ++known.users;
     return at->second;
   }
   if (limit == Limit::kMost && numbers_.size() >= kMost) return 0;
+  SecretText key(model.api_key);
   if (free_.empty()) {
     known_.emplace_back();
     free_.push_back(static_cast<std::uint32_t>(known_.size()));
   }
   const std::uint32_t number = free_.back();
   free_.pop_back();
-  known_[number - 1] = {.id = ++ids_, .model = model, .lacks_key = lacks_key, .users = 1};
+  known_[number - 1] = {.id = ++ids_,
+                        .model = {.model = model.model,
+                                  .provider = model.provider,
+                                  .api_base = model.api_base,
+                                  .temperature = model.temperature},
+                        .key = std::move(key),
+                        .lacks_key = lacks_key,
+                        .users = 1};
   numbers_.emplace(std::move(name), number);
   return number;
 }
@@ -72,7 +70,6 @@ void LanguageModels::release(std::uint32_t number) noexcept {
     numbers_.erase(at);
     break;
   }
-  wipe(known.model.api_key);
   known = {};
   free_.push_back(number);
 }
@@ -82,7 +79,7 @@ session::ModelReference LanguageModels::reference(std::uint32_t number) const {
   return {.model = known.model.model,
           .api_base = known.model.api_base,
           .temperature = known.model.temperature,
-          .had_key = known.lacks_key || !known.model.api_key.empty()};
+          .had_key = known.lacks_key || !known.key.view().empty()};
 }
 
 }  // namespace dspool::dispatch

@@ -1,6 +1,6 @@
 // The language models in use: the pool's, and those that sessions have of their own. Equal ones are
 // one, however many sessions have it. Here, and on their way to workers, are the only copies of
-// their keys; those of a model that nobody uses any more are wiped.
+// their keys (`secret_text.h`); those of a model that nobody uses any more are wiped.
 //
 // A session names its model by its number, which is given to another once nobody has it; a worker
 // knows it by its id, which is never used twice.
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "dspool/call.h"
+#include "engine/dispatch/secret_text.h"
 #include "engine/session/model_reference.h"
 
 namespace dspool::dispatch {
@@ -25,8 +26,9 @@ class LanguageModels {
   static constexpr std::uint32_t kMost = 1024;  // different ones at once
 
   struct Known {
-    std::uint64_t id = 0;  // 0: none has this number
-    LanguageModel model{};
+    std::uint64_t id = 0;   // 0: none has this number
+    LanguageModel model{};  // without its key
+    SecretText key{};
     bool lacks_key = false;  // it had one, and the engine that knew it is gone
     std::uint32_t users = 0;
   };
@@ -34,8 +36,6 @@ class LanguageModels {
   LanguageModels() = default;
   LanguageModels(const LanguageModels&) = delete;
   LanguageModels& operator=(const LanguageModels&) = delete;
-  ~LanguageModels();
-
   enum class Limit : std::uint8_t { kMost, kNone };
   // The number of a model that was resolved, which has a user more until `release`; 0: there are
   // too many already.

@@ -11,11 +11,11 @@ std::vector<std::byte> encode_model_news(const ModelNews& news) {
   // Large enough, so that no buffer with the key is left behind when it grows.
   constexpr std::size_t kTable = 256;
   flatbuffers::FlatBufferBuilder builder(kTable + model.model.size() + model.api_base.size() +
-                                         model.api_key.size() +
+                                         news.key.size() +
                                          news.forget.size() * sizeof(std::uint64_t));
   const auto name = builder.CreateString(model.model);
   const auto base = builder.CreateString(model.api_base);
-  const auto key = builder.CreateString(model.api_key);
+  const auto key = builder.CreateString(news.key);
   const auto forget = builder.CreateVector(news.forget.data(), news.forget.size());
   builder.Finish(wire::CreateLanguageModel(builder, news.id, name, base, key,
                                            model.temperature.value_or(-1), forget));

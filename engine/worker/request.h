@@ -32,7 +32,8 @@ struct Pins {
 // and those that it needs no more.
 struct ModelNews {
   std::uint64_t id = 0;
-  const LanguageModel* model = nullptr;
+  const LanguageModel* model = nullptr;  // but for its key
+  std::string_view key;
   std::span<const std::uint64_t> forget;
 };
 

@@ -3,7 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <cinttypes>
 #include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +22,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 // ---- names ----
@@ -125,6 +130,32 @@ TEST(LanguageModelsTest, EverythingMakesADifference) {
   EXPECT_TRUE(models.reference(numbers[3]).had_key);
   EXPECT_TRUE(models.reference(numbers[6]).had_key);
   EXPECT_FALSE(models.reference(numbers[0]).had_key);
+}
+
+// What the kernel says of the memory where `address` is.
+std::string flags_of(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  bool is_here = false;
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t from = 0;
+    std::uintptr_t to = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
+      const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+      is_here = from <= wanted && wanted < to;
+    }
+    if (is_here && line.starts_with("VmFlags:")) return line;
+  }
+  return {};
+}
+
+TEST(LanguageModelsTest, AKeyIsInNoCoreDumpAndInNoFork) {
+  LanguageModels models;
+  const std::uint32_t number = models.take(LanguageModel{.model = "openai/a", .api_key = "secret"});
+  const LanguageModels::Known& known = models.at(number);
+  EXPECT_EQ(known.key.view(), "secret");
+  EXPECT_EQ(known.model.api_key, "");
+  EXPECT_THAT(flags_of(known.key.view().data()), AllOf(HasSubstr(" dd"), HasSubstr(" dc")));
+  EXPECT_THAT(flags_of(&known), Not(HasSubstr(" dd"))) << "which is what a core has";
 }
 
 TEST(LanguageModelsTest, AnIdIsNeverUsedTwice) {
