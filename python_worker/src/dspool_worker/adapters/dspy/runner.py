@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import dspy
-from dspy.utils.usage_tracker import UsageTracker
 
 from dspool_worker import CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy.language_models import live_lm
@@ -13,15 +12,9 @@ from dspool_worker.adapters.dspy.prompts import ChatAdapter
 from dspool_worker.adapters.dspy.running import Running
 from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.streaming import run_streaming
+from dspool_worker.adapters.dspy.usage import Usage
 
 _PROMPTS = ChatAdapter()
-
-
-class _Usage(UsageTracker):  # type: ignore[misc]
-    """Keeps what providers report as it is: only two numbers of it are read."""
-
-    def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
-        self.usage_data[lm].append(usage_entry)
 
 
 def run_module(
@@ -42,7 +35,7 @@ def run_module(
             code="no_language_model",
         )
     running = Running(session)
-    usage = _Usage()
+    usage = Usage()
 
     def run() -> Any:
         running.stream_here()
@@ -69,15 +62,7 @@ def run_module(
             raise
         raise typed from error
     finally:
-        _add_usage(usage, session, statistics)
-
-
-def _add_usage(usage: Any, session: Session, statistics: Statistics) -> None:
-    input_tokens = output_tokens = 0
-    for entries in usage.usage_data.values():
-        for entry in entries:
-            input_tokens += entry.get("prompt_tokens") or 0
-            output_tokens += entry.get("completion_tokens") or 0
-    if input_tokens or output_tokens:
-        statistics.add_tokens(input_tokens, output_tokens)
-        session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        input_tokens, output_tokens = usage.end()
+        if input_tokens or output_tokens:
+            statistics.add_tokens(input_tokens, output_tokens)
+            session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)
