@@ -1,6 +1,7 @@
 """What a language model's failures become: typed errors, each asked for once."""
 
 import gc
+import json
 import threading
 import time
 import weakref
@@ -97,6 +98,36 @@ def test_a_broken_response_is_worth_another_try(
     assert raised.code in codes
     assert raised.retryable
     assert raised.provider == "openai"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"choices": {}}', b'{"choices": [[]]}', b"5"])
+def test_json_that_is_no_completion_is_a_malformed_response(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal, body: bytes
+) -> None:
+    server.body = body
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.category) == ("malformed_response", "connection")
+    assert (raised.retryable, raised.provider) == (True, "openai")
+    assert len(server.requests) == 1
+
+
+def test_what_a_caller_sends_is_not_its_providers_failure() -> None:
+    error = dspy.LMUnexpectedError("surrogates not allowed", model="openai/m")
+    error.__cause__ = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+    typed = typed_error(error, "openai/m", "openai")
+    assert typed is not None
+    assert (typed.code, typed.provider, typed.retryable) == ("model_failed", None, False)
+
+
+def test_an_answer_that_is_not_supported_is_paid_for_once(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal
+) -> None:
+    choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": "why not"}}
+    choices = [{**choice, "index": index} for index in range(2)]
+    server.body = json.dumps({"id": "1", "model": "offline", "choices": choices}).encode()
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.retryable) == ("model_refused", False)
+    assert len(server.requests) == 1
 
 
 def test_an_unreachable_model_is_worth_another_try(adapter: Dspy, refusal: Refusal) -> None:

@@ -12,6 +12,7 @@ from dspool_worker import CommandError, LanguageModel
 from dspool_worker.adapters.dspy.engine import NativeEngine, native_engine
 from dspool_worker.adapters.dspy.refusals import invalid_config
 from dspool_worker.adapters.dspy.running import Running, running_call
+from dspool_worker.adapters.dspy.transport import sent_here
 
 # Where a request goes, and what it shows there: never a request's own choice.
 _FIXED = frozenset(
@@ -68,13 +69,15 @@ class NativeLM(dspy.LM):  # type: ignore[misc]
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         running = _begin(kwargs)
         kwargs.pop("timeout", None)  # it is the call's
+        before = sent_here()
         try:
             if running is None or running.streams_here or dspy.settings.get("send_stream") is None:
                 return super().__call__(prompt, messages=messages, **kwargs)
             with dspy.context(send_stream=None):
                 return super().__call__(prompt, messages=messages, **kwargs)
         except (dspy.LMUnsupportedFeatureError, TypeError, ValueError):
-            # Raised before anything was sent, or again.
+            if sent_here() != before:  # it is what came that is not supported: it has its price
+                raise
             return self.other(prompt, messages=messages, **kwargs)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:

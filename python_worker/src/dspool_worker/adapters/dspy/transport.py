@@ -8,6 +8,7 @@ What is used of DSPy's transport beyond its interface is how it opens a connecti
 connection has its socket in `sock`.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,18 @@ from dspool_worker.adapters.dspy.running import running_call
 
 # Nobody can be woken who waits for one of these; how many requests run at once is the pool's.
 _MOST_CONNECTIONS = 1 << 20
+
+
+class _Thread(threading.local):
+    sent = 0
+
+
+_thread = _Thread()
+
+
+def sent_here() -> int:
+    """How often this thread has begun to send: unchanged, nothing was asked meanwhile."""
+    return _thread.sent
 
 
 def make_transport() -> StdlibTransport:
@@ -60,6 +73,7 @@ class _Socket:
         return received
 
     def sendall(self, data: bytes) -> None:
+        _thread.sent += 1
         left = memoryview(data)
         while left:
             left = left[self._in_time(self._socket.send, left) :]
