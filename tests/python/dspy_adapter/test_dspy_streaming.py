@@ -1,13 +1,14 @@
 """Streaming: a model's text as it comes, by field and in order, ahead of the same answer."""
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("dspy")
 
-from dspool_worker import CancelledError, LanguageModel
+from dspool_worker import CancelledError, CommandError, LanguageModel
 from dspool_worker.adapters.dspy import Dspy
 from dspool_worker.adapters.dspy.streaming import FieldSplitter
 from fake_call import FakeCall, session_of
@@ -53,6 +54,25 @@ def test_programs_of_the_deployment_stream_all_that_is_said(
 ) -> None:
     adapter.execute_program(session_of(listening), "qa", {"question": "why"})
     assert joined(listening.chunks).keys() == {"query", "reasoning", "answer"}
+
+
+def test_what_litellm_streams_is_counted_not_guessed(
+    adapter: Dspy, server: LmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def acompletion(**arguments: Any) -> None:
+        asked.append(arguments)
+        raise ConnectionError("it is not there")
+
+    # To import it takes longer than all other tests here.
+    library = SimpleNamespace(acompletion=acompletion)
+    monkeypatch.setattr("dspy.clients.lm._get_litellm", lambda: library)
+    monkeypatch.setenv("OPENAI_API_BASE", server.url)  # DSPy's own engine does not take it then
+    call = FakeCall(LanguageModel(1, "openai/offline", server.url, "sk-streamed"), streams=True)
+    with pytest.raises(CommandError):
+        adapter.predict(session_of(call), question="why")
+    assert [arguments["stream_options"] for arguments in asked] == [{"include_usage": True}]
 
 
 def test_a_listener_that_goes_away_ends_it(adapter: Dspy, listening: FakeCall) -> None:

@@ -48,6 +48,7 @@ def run_module(
             disable_history=True,
             trace=None,
             usage_tracker=usage,
+            track_usage=True,  # so that what LiteLLM streams is counted, not guessed
             warn_on_type_mismatch=False,  # inputs are checked before, and belong in no log
             **running.settings(),
         ):
