@@ -213,6 +213,51 @@ def test_what_nobody_knows_does_not_count_against_the_provider() -> None:
     assert (error.code, error.provider, error.retryable) == ("model_failed", None, False)
 
 
+@pytest.mark.parametrize(
+    ("said", "said_provider", "model", "provider"),
+    [
+        (None, None, "openai/a", "openai"),
+        ("openai/a", "openai-chat", "openai/a", "openai"),
+        ("a", "openai", "openai/a", "openai"),
+        ("openai/b", "openai-chat", "openai/b", "openai"),
+        ("anthropic/a", None, "anthropic/a", "anthropic"),
+        ("a", "anthropic", "a", "anthropic"),
+        ("meta/a", "openrouter", "meta/a", "openrouter"),
+        ("a", None, "a", None),
+    ],
+)
+def test_who_has_failed_is_blamed(
+    said: str | None, said_provider: str | None, model: str, provider: str | None
+) -> None:
+    raised = dspy.LMServerError("no", model=said, provider=said_provider)
+    error = typed_error(raised, "openai/a", "openai")
+    assert error is not None
+    assert (error.code, error.provider) == ("model_unavailable", provider)
+    assert str(error).startswith(f"{model}: ")
+
+
+@pytest.mark.parametrize("language_model", [None, LanguageModel(9, "mistral/other")])
+def test_a_programs_own_model_needs_no_other_and_has_its_own_failures(
+    server: LmServer,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Refusal,
+    language_model: LanguageModel | None,
+) -> None:
+    monkeypatch.setenv("PINNED_API_BASE", server.url)
+    deployment = Dspy({"programs": {"pinned": "dspy_app:Pinned"}})
+    call = FakeCall(language_model)
+    arguments = (session_of(call), "pinned", {"question": "why"})
+    answer = deployment.execute_program(*arguments)
+    assert (answer["outputs"], call.usage) == ({"answer": "answer to why"}, (7, 3))
+    server.status = 401
+    raised = refusal(deployment.execute_program, *arguments)
+    assert raised.code == "authentication_failed"
+    assert "openai/pinned" in str(raised)
+    server.status, server.body = 200, b"[]"
+    raised = refusal(deployment.execute_program, *arguments)
+    assert (raised.code, raised.provider) == ("malformed_response", "openai")
+
+
 def test_a_model_that_nobody_holds_any_more_is_not_kept(server: LmServer) -> None:
     model = LanguageModel(5, "openai/offline", server.url, "sk-replaced")
     kept = weakref.ref(live_lm(model))

@@ -92,6 +92,22 @@ class NativeLM(dspy.LM):  # type: ignore[misc]
         return self.other.dump_state()
 
 
+class NoLM(dspy.BaseLM):  # type: ignore[misc]
+    """Stands where no language model is set, for programs that ask only their own."""
+
+    def __init__(self) -> None:
+        super().__init__("none", cache=False)
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise CommandError(
+            "no language model is set: call set_lm on the pool or in the session first",
+            code="no_language_model",
+        )
+
+    async def acall(self, *_args: Any, **_kwargs: Any) -> Any:
+        self()
+
+
 def _begin(kwargs: dict[str, Any]) -> Running | None:
     """What every request begins with: the call that it is made for, if one runs."""
     if not _FIXED.isdisjoint(kwargs):

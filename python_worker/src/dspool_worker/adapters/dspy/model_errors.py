@@ -77,8 +77,11 @@ _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
 )
 
 
-def typed_error(error: Exception, model: str, provider: str) -> CommandError | None:
-    """The error to raise for what DSPy raised; None: it is not of a language model."""
+def typed_error(error: Exception, model: str, provider: str | None) -> CommandError | None:
+    """The error to raise for what DSPy raised; None: it is not of a language model.
+
+    `model` and `provider` are the call's; where the error names others, a program has asked those.
+    """
     if isinstance(error, dspy.AdapterParseError):
         return CommandError(
             f"{model} did not answer in the form that it was asked for: try again, or use a model "
@@ -93,6 +96,7 @@ def typed_error(error: Exception, model: str, provider: str) -> CommandError | N
         kind = _TIMEOUT
     if type(error) is dspy.LMUnexpectedError and _stumbled(error):
         kind = _MALFORMED
+    model, provider = _whose(error, model, provider)
     return CommandError(
         f"{model}: {_said(error)}: {kind.advice}",
         code=kind.code,
@@ -101,6 +105,20 @@ def typed_error(error: Exception, model: str, provider: str) -> CommandError | N
         retry_after=_pause(error) if kind.retryable else None,
         provider=provider if kind.of_provider else None,
     )
+
+
+def _whose(error: Exception, model: str, provider: str | None) -> tuple[str, str | None]:
+    """The language model that failed, and its provider."""
+    named, named_provider = getattr(error, "model", None), getattr(error, "provider", None)
+    if not isinstance(named, str) or named == model:
+        return model, provider
+    prefix, slash, _ = named.partition("/")
+    if not isinstance(named_provider, str):
+        return named, prefix if slash else None
+    if model == f"{named_provider}/{named}":  # LiteLLM leaves the provider out
+        return model, provider
+    # DSPy's own engine calls openai "openai-chat".
+    return named, prefix if slash and named_provider.startswith(prefix) else named_provider
 
 
 def _said(error: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import dspy
 
 from dspool_worker import CommandError, LanguageModel, Session
-from dspool_worker.adapters.dspy.language_models import live_lm
+from dspool_worker.adapters.dspy.language_models import NoLM, live_lm
 from dspool_worker.adapters.dspy.model_errors import typed_error
 from dspool_worker.adapters.dspy.prompts import ChatAdapter
 from dspool_worker.adapters.dspy.running import Running
@@ -29,11 +29,6 @@ def run_module(
 
     `streamed` are the fields whose text a listening caller gets as it comes; None: all.
     """
-    if language_model is None:
-        raise CommandError(
-            "no language model is set: call set_lm on the pool or in the session first",
-            code="no_language_model",
-        )
     running = Running(session)
     usage = Usage()
 
@@ -43,7 +38,7 @@ def run_module(
 
     try:
         with dspy.context(
-            lm=live_lm(language_model),
+            lm=NoLM() if language_model is None else live_lm(language_model),
             adapter=_PROMPTS,
             disable_history=True,
             trace=None,
@@ -58,7 +53,9 @@ def run_module(
     except CommandError:
         raise
     except Exception as error:
-        typed = typed_error(error, language_model.model, language_model.provider)
+        model = "the language model" if language_model is None else language_model.model
+        provider = None if language_model is None else language_model.provider
+        typed = typed_error(error, model, provider)
         if typed is None:
             raise
         raise typed from error
