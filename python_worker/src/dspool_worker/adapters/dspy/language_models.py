@@ -1,9 +1,10 @@
 """Language models of DSPy, one for each that a session or the pool uses."""
 
 import functools
+import math
 import threading
 import weakref
-from typing import Any
+from typing import Any, TypeGuard
 
 import dspy
 from dspy.lm15 import LM15Error
@@ -12,7 +13,7 @@ from dspool_worker import CommandError, LanguageModel
 from dspool_worker.adapters.dspy.engine import NativeEngine, native_engine
 from dspool_worker.adapters.dspy.refusals import invalid_config
 from dspool_worker.adapters.dspy.running import Running, running_call
-from dspool_worker.adapters.dspy.transport import sent_here
+from dspool_worker.adapters.dspy.transport import sent_here, waiting
 
 # Where a request goes, and what it shows there: never a request's own choice.
 _FIXED = frozenset(
@@ -68,16 +69,25 @@ class NativeLM(dspy.LM):  # type: ignore[misc]
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         running = _begin(kwargs)
-        kwargs.pop("timeout", None)  # it is the call's
+        timeout = kwargs.pop("timeout", None)  # DSPy refuses it for an engine that it was handed
+        if timeout is not None and not _is_timeout(timeout):
+            return self.other(prompt, messages=messages, timeout=timeout, **kwargs)
         before = sent_here()
         try:
-            if running is None or running.streams_here or dspy.settings.get("send_stream") is None:
-                return super().__call__(prompt, messages=messages, **kwargs)
-            with dspy.context(send_stream=None):
-                return super().__call__(prompt, messages=messages, **kwargs)
+            with waiting(timeout):
+                if (
+                    running is None
+                    or running.streams_here
+                    or dspy.settings.get("send_stream") is None
+                ):
+                    return super().__call__(prompt, messages=messages, **kwargs)
+                with dspy.context(send_stream=None):
+                    return super().__call__(prompt, messages=messages, **kwargs)
         except (dspy.LMUnsupportedFeatureError, TypeError, ValueError):
             if sent_here() != before:  # it is what came that is not supported: it has its price
                 raise
+            if timeout is not None:
+                kwargs["timeout"] = timeout
             return self.other(prompt, messages=messages, **kwargs)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
@@ -120,8 +130,17 @@ def _begin(kwargs: dict[str, Any]) -> Running | None:
 
 
 def _set_timeout(kwargs: dict[str, Any], running: Running | None) -> None:
-    if running is not None and (timeout := running.timeout_s()) is not None:
-        kwargs["timeout"] = timeout
+    """The program's own, unless the call has less time left."""
+    if running is not None and (left := running.timeout_s()) is not None:
+        own = kwargs.get("timeout")
+        kwargs["timeout"] = min(own, left) if _is_timeout(own) else left
+
+
+def _is_timeout(value: object) -> TypeGuard[float]:
+    """Whether it is seconds; DSPy also knows timeouts of other types, and refuses others."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value > 0
 
 
 # Whoever holds the language model keeps its entry: keys of replaced ones do not stay.
