@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import logging
 import os
 import threading
 from typing import Any
@@ -163,6 +164,14 @@ class Tracking(dspy.Module):
         with dspy.track_usage() as usage:
             self.predict(question=question)
         return dspy.Prediction(usage=str(usage.get_total_tokens()))
+
+
+class Logging(dspy.Module):
+    """Logs what it is asked."""
+
+    def forward(self, question: str) -> Any:
+        logging.getLogger("dspy_app").warning("asked %s", question)
+        return dspy.Prediction(answer="")
 
 
 class Pinned(dspy.Module):

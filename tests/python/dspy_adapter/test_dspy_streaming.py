@@ -1,6 +1,8 @@
 """Streaming: a model's text as it comes, by field and in order, ahead of the same answer."""
 
+import logging
 import random
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 pytest.importorskip("dspy")
 
-from dspool_worker import CancelledError, CommandError, LanguageModel
+from dspool_worker import CancelledError, CommandError, LanguageModel, command_log, testing
 from dspool_worker.adapters.dspy import Dspy
 from dspool_worker.adapters.dspy.streaming import FieldSplitter
 from fake_call import FakeCall, session_of
@@ -73,6 +75,31 @@ def test_what_litellm_streams_is_counted_not_guessed(
     with pytest.raises(CommandError):
         adapter.predict(session_of(call), question="why")
     assert [arguments["stream_options"] for arguments in asked] == [{"include_usage": True}]
+
+
+@pytest.fixture
+def commands_log() -> Iterator[None]:
+    """Records say whose they are, as in a worker."""
+    factory, handler = logging.getLogRecordFactory(), logging.lastResort
+    command_log.install()
+    yield
+    logging.setLogRecordFactory(factory)
+    logging.lastResort = handler
+
+
+@pytest.mark.usefixtures("commands_log")
+@pytest.mark.parametrize("on_chunk", [None, lambda _: None])
+def test_what_a_program_logs_is_its_sessions(
+    server: LmServer, caplog: pytest.LogCaptureFixture, on_chunk: Any
+) -> None:
+    with testing.Pool(Dspy, {"programs": {"logging": "dspy_app:Logging"}}, workers=1) as pool:
+        pool.set_lm("openai/offline", api_base=server.url, api_key="sk-offline")
+        arguments = {"program_id": "logging", "inputs": {"question": "why"}}
+        pool.session("user-42").execute("execute_program", arguments, on_chunk=on_chunk)
+    logged = [record for record in caplog.records if record.name == "dspy_app"]
+    assert [record.getMessage() for record in logged] == ["asked why"]
+    assert [vars(record)["dspool_session"] for record in logged] == ["user-42"]
+    assert vars(logged[0])["dspool_request"] > 0
 
 
 def test_a_listener_that_goes_away_ends_it(adapter: Dspy, listening: FakeCall) -> None:

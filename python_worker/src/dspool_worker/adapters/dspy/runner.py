@@ -13,6 +13,7 @@ from dspool_worker.adapters.dspy.running import Running
 from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.streaming import run_streaming
 from dspool_worker.adapters.dspy.usage import Usage
+from dspool_worker.command_log import logging_for
 
 _PROMPTS = ChatAdapter()
 
@@ -34,7 +35,8 @@ def run_module(
 
     def run() -> Any:
         running.stream_here()
-        return module(**inputs)
+        with logging_for(session):  # where it streams, this is another thread than the command's
+            return module(**inputs)
 
     try:
         with dspy.context(
