@@ -7,13 +7,33 @@ to standard error as
     [user-42 #17] WARNING my_app.cart: there is no tea
 
 and those that no command has made, without the brackets. What a thread logs that the command has
-started counts as made by none.
+started counts as made by none, unless it works in `logging_for`.
 """
 
+import contextlib
 import logging
 import sys
+import threading
+from collections.abc import Iterator
 
-from dspool_worker._native import running_session
+from dspool_worker._native import SessionState, running_session
+
+
+class _Thread(threading.local):
+    session: SessionState | None = None
+
+
+_thread = _Thread()
+
+
+@contextlib.contextmanager
+def logging_for(session: SessionState) -> Iterator[None]:
+    """What this thread logs is the session's command's, which waits for it meanwhile."""
+    outer, _thread.session = _thread.session, session
+    try:
+        yield
+    finally:
+        _thread.session = outer
 
 
 class CommandFormatter(logging.Formatter):
@@ -36,6 +56,8 @@ def install() -> None:
     def make_command_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
         session = running_session()
+        if session is None:
+            session = _thread.session
         record.dspool_session = "" if session is None else session.id
         call = None if session is None else session.call
         record.dspool_request = 0 if call is None else call.request_id

@@ -1,7 +1,10 @@
 """A deployment of its own: tools and programs, as a configuration names them."""
 
 import asyncio
+import contextvars
+import logging
 import os
+import threading
 from typing import Any
 
 import dspy
@@ -107,6 +110,70 @@ class Threads(dspy.Module):
         return dspy.Prediction(answers=[each and each.answer for each in found])
 
 
+class Crowd(dspy.Module):
+    """Asks more questions than it has threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str, count: int) -> Any:
+        questions = [
+            dspy.Example(question=f"{question} {n}").with_inputs("question") for n in range(count)
+        ]
+        parallel = dspy.Parallel(num_threads=2, disable_progress_bar=True)
+        found = parallel([(self.predict, each) for each in questions])
+        return dspy.Prediction(count=sum(each is not None for each in found))
+
+
+class Straggler(dspy.Module):
+    """Leaves a thread behind, which asks once it is `freed`, and keeps what it raises."""
+
+    freed = threading.Event()
+    thread: threading.Thread | None = None
+    raised: list[BaseException]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        Straggler.raised = []
+
+        def ask() -> None:
+            Straggler.freed.wait(60)
+            try:
+                self.predict(question=question)
+            except BaseException as error:
+                Straggler.raised.append(error)
+
+        context = contextvars.copy_context()
+        Straggler.thread = threading.Thread(target=context.run, args=(ask,), daemon=True)
+        Straggler.thread.start()
+        return dspy.Prediction(left="behind")
+
+
+class Tracking(dspy.Module):
+    """Tracks what it uses itself, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.predict = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        with dspy.track_usage() as usage:
+            self.predict(question=question)
+        return dspy.Prediction(usage=str(usage.get_total_tokens()))
+
+
+class Logging(dspy.Module):
+    """Logs what it is asked."""
+
+    def forward(self, question: str) -> Any:
+        logging.getLogger("dspy_app").warning("asked %s", question)
+        return dspy.Prediction(answer="")
+
+
 class Pinned(dspy.Module):
     """Asks a model of the deployment's choice."""
 
@@ -114,7 +181,10 @@ class Pinned(dspy.Module):
         super().__init__()
         self.predict = dspy.Predict("question -> answer")
         self.predict.lm = dspy.LM(
-            "openai/pinned", api_base=os.environ["PINNED_API_BASE"], api_key="none", cache=False
+            "openai/pinned",
+            api_base=os.environ["PINNED_API_BASE"],
+            api_key="none",
+            cache=False,
         )
 
     def forward(self, question: str) -> Any:

@@ -23,8 +23,8 @@ class LmServer:
     The text is `<field> to <last user message's first input>`, or what `reply` makes of the
     request. Its faults: `status` and `error` refuse, with `retry_after`; it answers when `arrived`
     returns; `fault` is "cut" (the connection, before the answer), "half" (in the middle of it),
-    "drip" or "drip_head" (a byte now and then, for a minute), or "no_json". `connections` counts
-    those that it has accepted.
+    "drip" or "drip_head" (a byte now and then, for a minute), or "no_json"; `body` is sent in place
+    of an answer. `connections` counts those that it has accepted.
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,7 @@ class LmServer:
         self.error: dict[str, Any] = {"message": "not now", "type": "refused", "code": "refused"}
         self.retry_after: str | None = None
         self.fault: str | None = None
+        self.body: bytes | None = None
         self.reply: Callable[[Request], str] = echo
         self.arrived: Callable[[], object] = lambda: None
         self.connections = 0
@@ -94,6 +95,8 @@ class LmServer:
             return
         answer = {"error": self.error} if self.status != 200 else completion(request, self.reply)
         body = b"{" if self.fault == "no_json" else json.dumps(answer).encode()
+        if self.body is not None:
+            body = self.body
         http.send_response(self.status)
         http.send_header("content-type", "application/json")
         http.send_header("content-length", str(len(body)))

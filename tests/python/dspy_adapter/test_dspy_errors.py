@@ -1,6 +1,7 @@
 """What a language model's failures become: typed errors, each asked for once."""
 
 import gc
+import json
 import threading
 import time
 import weakref
@@ -99,6 +100,36 @@ def test_a_broken_response_is_worth_another_try(
     assert raised.provider == "openai"
 
 
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"choices": {}}', b'{"choices": [[]]}', b"5"])
+def test_json_that_is_no_completion_is_a_malformed_response(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal, body: bytes
+) -> None:
+    server.body = body
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.category) == ("malformed_response", "connection")
+    assert (raised.retryable, raised.provider) == (True, "openai")
+    assert len(server.requests) == 1
+
+
+def test_what_a_caller_sends_is_not_its_providers_failure() -> None:
+    error = dspy.LMUnexpectedError("surrogates not allowed", model="openai/m")
+    error.__cause__ = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+    typed = typed_error(error, "openai/m", "openai")
+    assert typed is not None
+    assert (typed.code, typed.provider, typed.retryable) == ("model_failed", None, False)
+
+
+def test_an_answer_that_is_not_supported_is_paid_for_once(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal
+) -> None:
+    choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": "why not"}}
+    choices = [{**choice, "index": index} for index in range(2)]
+    server.body = json.dumps({"id": "1", "model": "offline", "choices": choices}).encode()
+    raised = refusal(adapter.predict, session, question="why")
+    assert (raised.code, raised.retryable) == ("model_refused", False)
+    assert len(server.requests) == 1
+
+
 def test_an_unreachable_model_is_worth_another_try(adapter: Dspy, refusal: Refusal) -> None:
     nowhere = LanguageModel(2, "openai/offline", "http://127.0.0.1:1/v1", "sk-offline", None)
     raised = refusal(adapter.predict, session_of(FakeCall(nowhere)), question="why")
@@ -180,6 +211,51 @@ def test_what_nobody_knows_does_not_count_against_the_provider() -> None:
     error = typed_error(dspy.LMError("what is this", model="m"), "openai/m", "openai")
     assert error is not None
     assert (error.code, error.provider, error.retryable) == ("model_failed", None, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "said_provider", "model", "provider"),
+    [
+        (None, None, "openai/a", "openai"),
+        ("openai/a", "openai-chat", "openai/a", "openai"),
+        ("a", "openai", "openai/a", "openai"),
+        ("openai/b", "openai-chat", "openai/b", "openai"),
+        ("anthropic/a", None, "anthropic/a", "anthropic"),
+        ("a", "anthropic", "a", "anthropic"),
+        ("meta/a", "openrouter", "meta/a", "openrouter"),
+        ("a", None, "a", None),
+    ],
+)
+def test_who_has_failed_is_blamed(
+    said: str | None, said_provider: str | None, model: str, provider: str | None
+) -> None:
+    raised = dspy.LMServerError("no", model=said, provider=said_provider)
+    error = typed_error(raised, "openai/a", "openai")
+    assert error is not None
+    assert (error.code, error.provider) == ("model_unavailable", provider)
+    assert str(error).startswith(f"{model}: ")
+
+
+@pytest.mark.parametrize("language_model", [None, LanguageModel(9, "mistral/other")])
+def test_a_programs_own_model_needs_no_other_and_has_its_own_failures(
+    server: LmServer,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Refusal,
+    language_model: LanguageModel | None,
+) -> None:
+    monkeypatch.setenv("PINNED_API_BASE", server.url)
+    deployment = Dspy({"programs": {"pinned": "dspy_app:Pinned"}})
+    call = FakeCall(language_model)
+    arguments = (session_of(call), "pinned", {"question": "why"})
+    answer = deployment.execute_program(*arguments)
+    assert (answer["outputs"], call.usage) == ({"answer": "answer to why"}, (7, 3))
+    server.status = 401
+    raised = refusal(deployment.execute_program, *arguments)
+    assert raised.code == "authentication_failed"
+    assert "openai/pinned" in str(raised)
+    server.status, server.body = 200, b"[]"
+    raised = refusal(deployment.execute_program, *arguments)
+    assert (raised.code, raised.provider) == ("malformed_response", "openai")
 
 
 def test_a_model_that_nobody_holds_any_more_is_not_kept(server: LmServer) -> None:

@@ -149,6 +149,19 @@ def test_a_program_with_a_history_converses(
     assert len(session["history"]) == 3
 
 
+@pytest.mark.parametrize("history", [0, 1, "no", None])
+def test_whether_the_conversation_goes_along_is_a_bool(
+    adapter: Dspy, session: Session, server: LmServer, refusal: Refusal, history: Any
+) -> None:
+    adapter.create_program(session, "p", "question -> answer")
+    for program in ("p", "qa"):
+        inputs = {"question": "why"}
+        error = refusal(adapter.execute_program, session, program, inputs, history=history)
+        assert error.code == "invalid_inputs"
+        assert "history" in str(error)
+    assert not server.requests
+
+
 def test_a_program_without_one_neither_sends_nor_keeps_turns(
     adapter: Dspy, session: Session, server: LmServer
 ) -> None:

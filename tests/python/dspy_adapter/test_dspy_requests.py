@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("dspy")
 
 from dspool_worker import CancelledError, CommandError, LanguageModel, Session
-from dspool_worker.adapters.dspy import Dspy
+from dspool_worker.adapters.dspy import Dspy, language_models
 from dspool_worker.adapters.dspy.running import whole_timeout_s
 from fake_call import FakeCall, session_of
 from lm_server import LmServer
@@ -89,6 +89,39 @@ class Hurried(Session):
     @property
     def deadline(self) -> float:
         return time.monotonic() + 0.1
+
+
+class Patient(Session):
+    """A session whose call has much time left."""
+
+    __slots__ = ()
+
+    @property
+    def deadline(self) -> float:
+        return time.monotonic() + 600
+
+
+@pytest.mark.parametrize("kind", [Session, Patient])
+@pytest.mark.parametrize("native", [True, False])
+def test_a_program_may_wait_for_less_than_its_call(
+    deployment: Dspy,
+    server: LmServer,
+    refusal: Refusal,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Session],
+    native: bool,
+) -> None:
+    if not native:
+        monkeypatch.setattr(language_models, "native_engine", lambda _lm: None)
+    late = threading.Event()
+    server.arrived = lambda: late.wait(60)
+    session = kind("s")
+    session.call = FakeCall(LanguageModel(1, "openai/offline", server.url, f"sk-hasty-{native}"))
+    inputs = {"question": "why", "config": {"timeout": 0.3}}
+    raised = refusal(deployment.execute_program, session, "configured", inputs)
+    assert not late.is_set()
+    late.set()
+    assert (raised.code, raised.retryable) == ("model_timeout", True)
 
 
 def test_asynchronous_requests_end_with_the_call(

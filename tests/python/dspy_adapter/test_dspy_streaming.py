@@ -1,13 +1,16 @@
 """Streaming: a model's text as it comes, by field and in order, ahead of the same answer."""
 
+import logging
 import random
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("dspy")
 
-from dspool_worker import CancelledError, LanguageModel
+from dspool_worker import CancelledError, CommandError, LanguageModel, command_log, testing
 from dspool_worker.adapters.dspy import Dspy
 from dspool_worker.adapters.dspy.streaming import FieldSplitter
 from fake_call import FakeCall, session_of
@@ -53,6 +56,50 @@ def test_programs_of_the_deployment_stream_all_that_is_said(
 ) -> None:
     adapter.execute_program(session_of(listening), "qa", {"question": "why"})
     assert joined(listening.chunks).keys() == {"query", "reasoning", "answer"}
+
+
+def test_what_litellm_streams_is_counted_not_guessed(
+    adapter: Dspy, server: LmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def acompletion(**arguments: Any) -> None:
+        asked.append(arguments)
+        raise ConnectionError("it is not there")
+
+    # To import it takes longer than all other tests here.
+    library = SimpleNamespace(acompletion=acompletion)
+    monkeypatch.setattr("dspy.clients.lm._get_litellm", lambda: library)
+    monkeypatch.setenv("OPENAI_API_BASE", server.url)  # DSPy's own engine does not take it then
+    call = FakeCall(LanguageModel(1, "openai/offline", server.url, "sk-streamed"), streams=True)
+    with pytest.raises(CommandError):
+        adapter.predict(session_of(call), question="why")
+    assert [arguments["stream_options"] for arguments in asked] == [{"include_usage": True}]
+
+
+@pytest.fixture
+def commands_log() -> Iterator[None]:
+    """Records say whose they are, as in a worker."""
+    factory, handler = logging.getLogRecordFactory(), logging.lastResort
+    command_log.install()
+    yield
+    logging.setLogRecordFactory(factory)
+    logging.lastResort = handler
+
+
+@pytest.mark.usefixtures("commands_log")
+@pytest.mark.parametrize("on_chunk", [None, lambda _: None])
+def test_what_a_program_logs_is_its_sessions(
+    server: LmServer, caplog: pytest.LogCaptureFixture, on_chunk: Any
+) -> None:
+    with testing.Pool(Dspy, {"programs": {"logging": "dspy_app:Logging"}}, workers=1) as pool:
+        pool.set_lm("openai/offline", api_base=server.url, api_key="sk-offline")
+        arguments = {"program_id": "logging", "inputs": {"question": "why"}}
+        pool.session("user-42").execute("execute_program", arguments, on_chunk=on_chunk)
+    logged = [record for record in caplog.records if record.name == "dspy_app"]
+    assert [record.getMessage() for record in logged] == ["asked why"]
+    assert [vars(record)["dspool_session"] for record in logged] == ["user-42"]
+    assert vars(logged[0])["dspool_request"] > 0
 
 
 def test_a_listener_that_goes_away_ends_it(adapter: Dspy, listening: FakeCall) -> None:

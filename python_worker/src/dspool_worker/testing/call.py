@@ -31,6 +31,7 @@ class TrialCall:
         self.listener_error: BaseException | None = None
         self._on_chunk = on_chunk
         self._given_up = threading.Event()
+        self._has_ended = False
         self._counting = threading.Lock()
 
     @property
@@ -48,10 +49,15 @@ class TrialCall:
 
     @property
     def cancelled(self) -> bool:
-        return self.given_up or self.expired
+        return self.given_up or self.expired or self._has_ended
 
     def cancel(self) -> None:
         self._given_up.set()
+
+    def end(self) -> None:
+        """Its command has ended: whoever has kept it counts as cancelled, and changes nothing."""
+        with self._counting:
+            self._has_ended = True
 
     def emit(self, chunk: Any) -> None:
         if self._on_chunk is None:
@@ -69,5 +75,7 @@ class TrialCall:
 
     def add_usage(self, input_tokens: int, output_tokens: int) -> None:
         with self._counting:
+            if self._has_ended:
+                return
             self.input_tokens += input_tokens
             self.output_tokens += output_tokens

@@ -91,6 +91,7 @@ class TrialWorker:
             raise
         finally:
             session.call = None
+            call.end()
         changed = any(changes)
         if session_id:
             self._warm[session_id] = record.version + changed, session

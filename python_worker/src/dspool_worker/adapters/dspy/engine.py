@@ -10,7 +10,7 @@ import dspy
 from dspy.clients.backend_selection import select_backend
 from dspy.clients.call_result import usage_dict
 from dspy.clients.engines.lm15_engine import LM15Engine
-from dspy.lm15 import RouterConfig, Usage
+from dspy.lm15 import ProviderError, RouterConfig, Usage
 
 from dspool_worker.adapters.dspy.transport import make_transport
 
@@ -45,6 +45,8 @@ class NativeEngine(LM15Engine):  # type: ignore[misc]
 
     def complete(self, request: Any) -> Any:
         response = super().complete(request)
+        if _says_nothing(response):
+            raise ProviderError("what came is no completion", provider=self._provider)
         return self._recounted(response) if self._recounts else response
 
     def stream(self, request: Any) -> Iterator[Any]:
@@ -88,3 +90,14 @@ def native_engine(lm: dspy.LM) -> NativeEngine | None:
     if not selection.native or selection.resolution.declared:
         return None
     return NativeEngine(lm, selection.resolution.provider, selection.clients)
+
+
+def _says_nothing(response: Any) -> bool:
+    """Of whatever mapping comes as JSON, lm15 makes a response, which has nothing then."""
+    usage = response.usage
+    return (
+        response.id is None
+        and usage.input_tokens is None
+        and usage.output_tokens is None
+        and all(getattr(part, "text", None) == "" for part in response.message.parts)
+    )

@@ -66,9 +66,11 @@ class Executor:
         program_id: str,
         record: Mapping[str, Any] | None,
         inputs: object,
-        history: bool,
+        history: object,
     ) -> dict[str, Any]:
         """A program of the session's record, or without one a program of the deployment's own."""
+        if not isinstance(history, bool):
+            raise invalid_inputs("history is true or false: whether the conversation goes along")
         program_type = program_id if record is None else record["program_type"]
         if record is None or self._library.is_registered(program_type):
             return self._run_own(session, program_id, program_type, record, inputs)
@@ -76,7 +78,7 @@ class Executor:
         if not isinstance(inputs, Mapping):
             raise invalid_inputs("they are a mapping of the signature's names")
         converses = live.history is not None and bool(session.id)
-        sends = converses and history is not False
+        sends = converses and history
         return self._ask(session, live, dict(inputs), sends=sends, keeps=converses)
 
     def _ask(

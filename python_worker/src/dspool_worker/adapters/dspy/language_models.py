@@ -1,9 +1,10 @@
 """Language models of DSPy, one for each that a session or the pool uses."""
 
 import functools
+import math
 import threading
 import weakref
-from typing import Any
+from typing import Any, TypeGuard
 
 import dspy
 from dspy.lm15 import LM15Error
@@ -12,6 +13,7 @@ from dspool_worker import CommandError, LanguageModel
 from dspool_worker.adapters.dspy.engine import NativeEngine, native_engine
 from dspool_worker.adapters.dspy.refusals import invalid_config
 from dspool_worker.adapters.dspy.running import Running, running_call
+from dspool_worker.adapters.dspy.transport import sent_here, waiting
 
 # Where a request goes, and what it shows there: never a request's own choice.
 _FIXED = frozenset(
@@ -67,14 +69,25 @@ class NativeLM(dspy.LM):  # type: ignore[misc]
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
         running = _begin(kwargs)
-        kwargs.pop("timeout", None)  # it is the call's
+        timeout = kwargs.pop("timeout", None)  # DSPy refuses it for an engine that it was handed
+        if timeout is not None and not _is_timeout(timeout):
+            return self.other(prompt, messages=messages, timeout=timeout, **kwargs)
+        before = sent_here()
         try:
-            if running is None or running.streams_here or dspy.settings.get("send_stream") is None:
-                return super().__call__(prompt, messages=messages, **kwargs)
-            with dspy.context(send_stream=None):
-                return super().__call__(prompt, messages=messages, **kwargs)
+            with waiting(timeout):
+                if (
+                    running is None
+                    or running.streams_here
+                    or dspy.settings.get("send_stream") is None
+                ):
+                    return super().__call__(prompt, messages=messages, **kwargs)
+                with dspy.context(send_stream=None):
+                    return super().__call__(prompt, messages=messages, **kwargs)
         except (dspy.LMUnsupportedFeatureError, TypeError, ValueError):
-            # Raised before anything was sent, or again.
+            if sent_here() != before:  # it is what came that is not supported: it has its price
+                raise
+            if timeout is not None:
+                kwargs["timeout"] = timeout
             return self.other(prompt, messages=messages, **kwargs)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **kwargs: Any) -> Any:
@@ -89,6 +102,22 @@ class NativeLM(dspy.LM):  # type: ignore[misc]
         return self.other.dump_state()
 
 
+class NoLM(dspy.BaseLM):  # type: ignore[misc]
+    """Stands where no language model is set, for programs that ask only their own."""
+
+    def __init__(self) -> None:
+        super().__init__("none", cache=False)
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise CommandError(
+            "no language model is set: call set_lm on the pool or in the session first",
+            code="no_language_model",
+        )
+
+    async def acall(self, *_args: Any, **_kwargs: Any) -> Any:
+        self()
+
+
 def _begin(kwargs: dict[str, Any]) -> Running | None:
     """What every request begins with: the call that it is made for, if one runs."""
     if not _FIXED.isdisjoint(kwargs):
@@ -101,11 +130,21 @@ def _begin(kwargs: dict[str, Any]) -> Running | None:
 
 
 def _set_timeout(kwargs: dict[str, Any], running: Running | None) -> None:
-    if running is not None and (timeout := running.timeout_s()) is not None:
-        kwargs["timeout"] = timeout
+    """The program's own, unless the call has less time left."""
+    if running is not None and (left := running.timeout_s()) is not None:
+        own = kwargs.get("timeout")
+        kwargs["timeout"] = min(own, left) if _is_timeout(own) else left
 
 
-# Whoever holds the language model keeps its entry: keys of replaced ones do not stay.
+def _is_timeout(value: object) -> TypeGuard[float]:
+    """Whether it is seconds; DSPy also knows timeouts of other types, and refuses others."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value > 0
+
+
+# Whoever holds the language model keeps its entry: here, keys of replaced ones do not stay. LiteLLM,
+# where it is used, keeps its own clients, with their keys, for an hour.
 _live: "weakref.WeakKeyDictionary[LanguageModel, dspy.LM]" = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 

@@ -22,6 +22,9 @@ _TIMEOUT = _Kind("timeout", "model_timeout", True, True, "allow more time, or tr
 # What DSPy's and LiteLLM's transports call it when a response does not come in time.
 _TIMEOUT_CLASSES = frozenset({"PoolTimeout", "ReadTimeout", "WriteTimeout"})
 _LONGEST_CHAIN = 16
+_MALFORMED = _Kind("connection", "malformed_response", True, True, "try again")
+# What reading a response raises that has another form than its API's.
+_STUMBLES = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # The more special class stands before the one that it derives from.
 _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
     (
@@ -57,10 +60,7 @@ _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
         dspy.LMTransportError,
         _Kind("connection", "model_unreachable", True, True, "see to api_base, or try again"),
     ),
-    (
-        dspy.LMStreamAssemblyError,
-        _Kind("connection", "malformed_response", True, True, "try again"),
-    ),
+    (dspy.LMStreamAssemblyError, _MALFORMED),
     (
         dspy.LMConfigurationError,
         _Kind("python", "invalid_language_model", False, False, "call set_lm with what it needs"),
@@ -69,10 +69,7 @@ _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
         dspy.LMUnsupportedFeatureError,
         _Kind("python", "model_refused", False, False, "use another model"),
     ),
-    (
-        dspy.LMProviderError,
-        _Kind("connection", "malformed_response", True, True, "try again"),
-    ),
+    (dspy.LMProviderError, _MALFORMED),
     (
         dspy.LMError,
         _Kind("connection", "model_failed", False, False, "see the traceback"),
@@ -80,8 +77,11 @@ _KINDS: tuple[tuple[type[Exception], _Kind], ...] = (
 )
 
 
-def typed_error(error: Exception, model: str, provider: str) -> CommandError | None:
-    """The error to raise for what DSPy raised; None: it is not of a language model."""
+def typed_error(error: Exception, model: str, provider: str | None) -> CommandError | None:
+    """The error to raise for what DSPy raised; None: it is not of a language model.
+
+    `model` and `provider` are the call's; where the error names others, a program has asked those.
+    """
     if isinstance(error, dspy.AdapterParseError):
         return CommandError(
             f"{model} did not answer in the form that it was asked for: try again, or use a model "
@@ -94,6 +94,9 @@ def typed_error(error: Exception, model: str, provider: str) -> CommandError | N
         return None
     if isinstance(error, dspy.LMTransportError) and _timed_out(error):
         kind = _TIMEOUT
+    if type(error) is dspy.LMUnexpectedError and _stumbled(error):
+        kind = _MALFORMED
+    model, provider = _whose(error, model, provider)
     return CommandError(
         f"{model}: {_said(error)}: {kind.advice}",
         code=kind.code,
@@ -104,6 +107,20 @@ def typed_error(error: Exception, model: str, provider: str) -> CommandError | N
     )
 
 
+def _whose(error: Exception, model: str, provider: str | None) -> tuple[str, str | None]:
+    """The language model that failed, and its provider."""
+    named, named_provider = getattr(error, "model", None), getattr(error, "provider", None)
+    if not isinstance(named, str) or named == model:
+        return model, provider
+    prefix, slash, _ = named.partition("/")
+    if not isinstance(named_provider, str):
+        return named, prefix if slash else None
+    if model == f"{named_provider}/{named}":  # LiteLLM leaves the provider out
+        return model, provider
+    # DSPy's own engine calls openai "openai-chat".
+    return named, prefix if slash and named_provider.startswith(prefix) else named_provider
+
+
 def _said(error: Exception) -> str:
     # What follows is advice for people who use DSPy by itself.
     said = str(getattr(error, "message", "")).partition("\n\n")[0].strip()
@@ -112,6 +129,12 @@ def _said(error: Exception) -> str:
 
 def _timed_out(error: Exception) -> bool:
     return any(type(cause).__name__ in _TIMEOUT_CLASSES for cause in _causes(error))
+
+
+def _stumbled(error: Exception) -> bool:
+    cause = error.__cause__
+    # A text that cannot be encoded is the caller's.
+    return isinstance(cause, _STUMBLES) and not isinstance(cause, UnicodeEncodeError)
 
 
 def _pause(error: Exception) -> float | None:

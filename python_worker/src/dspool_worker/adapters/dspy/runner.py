@@ -4,24 +4,18 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import dspy
-from dspy.utils.usage_tracker import UsageTracker
 
 from dspool_worker import CommandError, LanguageModel, Session
-from dspool_worker.adapters.dspy.language_models import live_lm
+from dspool_worker.adapters.dspy.language_models import NoLM, live_lm
 from dspool_worker.adapters.dspy.model_errors import typed_error
 from dspool_worker.adapters.dspy.prompts import ChatAdapter
 from dspool_worker.adapters.dspy.running import Running
 from dspool_worker.adapters.dspy.statistics import Statistics
 from dspool_worker.adapters.dspy.streaming import run_streaming
+from dspool_worker.adapters.dspy.usage import Usage
+from dspool_worker.command_log import logging_for
 
 _PROMPTS = ChatAdapter()
-
-
-class _Usage(UsageTracker):  # type: ignore[misc]
-    """Keeps what providers report as it is: only two numbers of it are read."""
-
-    def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
-        self.usage_data[lm].append(usage_entry)
 
 
 def run_module(
@@ -36,25 +30,22 @@ def run_module(
 
     `streamed` are the fields whose text a listening caller gets as it comes; None: all.
     """
-    if language_model is None:
-        raise CommandError(
-            "no language model is set: call set_lm on the pool or in the session first",
-            code="no_language_model",
-        )
     running = Running(session)
-    usage = _Usage()
+    usage = Usage()
 
     def run() -> Any:
         running.stream_here()
-        return module(**inputs)
+        with logging_for(session):  # where it streams, this is another thread than the command's
+            return module(**inputs)
 
     try:
         with dspy.context(
-            lm=live_lm(language_model),
+            lm=NoLM() if language_model is None else live_lm(language_model),
             adapter=_PROMPTS,
             disable_history=True,
             trace=None,
             usage_tracker=usage,
+            track_usage=True,  # so that what LiteLLM streams is counted, not guessed
             warn_on_type_mismatch=False,  # inputs are checked before, and belong in no log
             **running.settings(),
         ):
@@ -64,20 +55,14 @@ def run_module(
     except CommandError:
         raise
     except Exception as error:
-        typed = typed_error(error, language_model.model, language_model.provider)
+        model = "the language model" if language_model is None else language_model.model
+        provider = None if language_model is None else language_model.provider
+        typed = typed_error(error, model, provider)
         if typed is None:
             raise
         raise typed from error
     finally:
-        _add_usage(usage, session, statistics)
-
-
-def _add_usage(usage: Any, session: Session, statistics: Statistics) -> None:
-    input_tokens = output_tokens = 0
-    for entries in usage.usage_data.values():
-        for entry in entries:
-            input_tokens += entry.get("prompt_tokens") or 0
-            output_tokens += entry.get("completion_tokens") or 0
-    if input_tokens or output_tokens:
-        statistics.add_tokens(input_tokens, output_tokens)
-        session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        input_tokens, output_tokens = usage.end()
+        if input_tokens or output_tokens:
+            statistics.add_tokens(input_tokens, output_tokens)
+            session.add_usage(input_tokens=input_tokens, output_tokens=output_tokens)

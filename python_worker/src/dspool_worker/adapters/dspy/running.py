@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import dspy
 
-from dspool_worker import Session
+from dspool_worker import CancelledError, Session
 
 _RUNNING = "dspool_running"
 LOOK_S = 0.1  # how long a wait may overlook that its call has ended
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 
 class Running:
-    """The call that a program runs for. Any thread may use it."""
+    """The call that a program runs for. Any thread may use it, also one that outlives the call."""
 
     def __init__(self, session: Session) -> None:
-        self._check = session.check
+        self._call = session.call  # the session's is another one's, once this has ended
         self._deadline = session.deadline
         self._streams_on = 0
 
@@ -42,7 +42,8 @@ class Running:
 
     def check(self) -> None:
         """CancelledError: the call has ended."""
-        self._check()
+        if self._call is not None and self._call.cancelled:
+            raise CancelledError("the call has ended, and nobody waits for its answer")
 
     @property
     def has_deadline(self) -> bool:
@@ -64,7 +65,7 @@ class Running:
             left_s = self._deadline - time.monotonic()
             if left_s <= 0:  # before it counts as cancelled: it was the model that took so long
                 raise dspy.LMTimeoutError("it took longer than the call had left")
-        self._check()
+        self.check()
         return min(left_s, LOOK_S)
 
     def wait_for(self, work: Callable[[], T], too_late: Callable[[T], object] | None = None) -> T:

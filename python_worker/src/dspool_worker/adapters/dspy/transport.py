@@ -8,7 +8,9 @@ What is used of DSPy's transport beyond its interface is how it opens a connecti
 connection has its socket in `sock`.
 """
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dspy._vendor.lm15.transports import StdlibTransport
@@ -17,6 +19,29 @@ from dspool_worker.adapters.dspy.running import running_call
 
 # Nobody can be woken who waits for one of these; how many requests run at once is the pool's.
 _MOST_CONNECTIONS = 1 << 20
+
+
+class _Thread(threading.local):
+    sent = 0
+    timeout_s: float | None = None
+
+
+_thread = _Thread()
+
+
+def sent_here() -> int:
+    """How often this thread has begun to send: unchanged, nothing was asked meanwhile."""
+    return _thread.sent
+
+
+@contextlib.contextmanager
+def waiting(timeout_s: float | None) -> Iterator[None]:
+    """Each wait of this thread for its model is at most that long; None: as long as it may be."""
+    outer, _thread.timeout_s = _thread.timeout_s, timeout_s
+    try:
+        yield
+    finally:
+        _thread.timeout_s = outer
 
 
 def make_transport() -> StdlibTransport:
@@ -60,18 +85,20 @@ class _Socket:
         return received
 
     def sendall(self, data: bytes) -> None:
+        _thread.sent += 1
         left = memoryview(data)
         while left:
             left = left[self._in_time(self._socket.send, left) :]
 
     def _in_time(self, transfer: Callable[[Any], Any], argument: Any) -> Any:
-        """As the socket does it. TimeoutError: there was no deadline, and `settimeout`'s is over.
-        It also raises what `Running.wait_s` does."""
+        """As the socket does it. TimeoutError: `waiting`'s is over, or there was neither that nor a
+        deadline, and `settimeout`'s is. It also raises what `Running.wait_s` does."""
         running = running_call()
-        left_s = self._timeout_s
+        chosen_s = _thread.timeout_s
+        left_s = self._timeout_s if chosen_s is None else chosen_s
         while running is not None:
             wait_s = running.wait_s()
-            if left_s is not None and not running.has_deadline:
+            if left_s is not None and (chosen_s is not None or not running.has_deadline):
                 if left_s <= wait_s:
                     break
                 left_s -= wait_s
