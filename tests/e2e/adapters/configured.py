@@ -17,7 +17,7 @@ class Configured(Adapter):
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
         self._constructed_in = os.getpid()
-        self._was_dumpable = ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) != 0
+        self._was_dumpable = bool(ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
 
     def settings(self, session: Session, /) -> dict[str, Any]:
         return self._settings
@@ -41,9 +41,7 @@ class Configured(Adapter):
 
     def descriptors(self, session: Session, /) -> list[str]:
         return sorted(
-            os.readlink(entry)
-            for entry in Path("/proc/self/fd").iterdir()
-            if entry.is_symlink()
+            os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()
         )
 
 
