@@ -43,7 +43,7 @@ bool ForkServer::settle() {
 
 void ForkServer::start() {
   const Result<void> started = try_start();
-  if (!started) fail(started.error());
+  if (!started) fail(started.error(), /*had_process=*/false);
 }
 
 Result<void> ForkServer::try_start() {
@@ -164,7 +164,7 @@ void ForkServer::look() {
   if (has_ended && state_ != State::kEnding) end_it();
   if (state_ == State::kReady) look_for_ends();
   if (state_ == State::kStarting && started_ + config_.start_timeout <= Clock::now()) {
-    fail(not_ready_in_time("the fork server", config_.start_timeout));
+    fail(not_ready_in_time("the fork server", config_.start_timeout), true);
   }
   if (state_ != State::kEnding) return;
   if (const auto status = process_->try_reap()) bury(*status);
@@ -215,7 +215,7 @@ void ForkServer::take(const ForkReport& report, ipc::ControlMessage& message) {
       forked_pidfd_ = std::move(message.descriptor);
       return;
     case wire::ForkWord::failed:
-      if (state_ == State::kStarting && report.epoch == 0) return fail(report.error);
+      if (state_ == State::kStarting && report.epoch == 0) return fail(report.error, true);
       if (!ordered) return kill("it refused what nobody ordered");
       refusal_ = report.error;
       return;
@@ -252,9 +252,10 @@ void ForkServer::end_it() {
 }
 
 // There is no server, and there will be none without another try.
-void ForkServer::fail(Error why) {
+void ForkServer::fail(Error why, bool had_process) {
   if (is_awaited_) {
     failure_ = std::move(why);
+    failure_had_process_ = had_process;
     failure_was_told_ = false;
   } else {
     log_.error("{} could not start, next try when a worker is needed: {}", kName, why.describe());
@@ -278,8 +279,8 @@ void ForkServer::bury(const ipc::ExitStatus& status) {
   process_.reset();
   state_ = State::kNone;
   if (has_explained_) return;
-  if (!was_ready_) return fail(died_before_ready("the fork server", how, words));
-  if (lost_at_first_order_) return fail(died_when_it_forked(how, words));
+  if (!was_ready_) return fail(died_before_ready("the fork server", how, words), true);
+  if (lost_at_first_order_) return fail(died_when_it_forked(how, words), true);
   log_.warning("{} ended ({}) and is replaced; its workers live on", kName, how);
   is_awaited_ = false;
   if (has_forked_ && !is_last_) start();

@@ -57,6 +57,11 @@ class ForkServer {
   // was lost, and the next one is to be asked. REQUIRES: settle().
   Result<std::shared_ptr<ipc::ChildProcess>> fork(
       std::uint64_t epoch, const std::vector<std::pair<int, int>>& descriptors);
+  // Whether what `fork` has just told is that a server has died, or had to be killed, as it began:
+  // such a worker counts as dead, one for which there were no resources does not.
+  [[nodiscard]] bool has_told_of_death() const noexcept {
+    return failure_was_told_ && failure_had_process_;
+  }
 
   // ---- what the supervisor's loop does in each round ----
   void watch(std::vector<pollfd>& watched) const;
@@ -91,12 +96,13 @@ class ForkServer {
   void look_for_ends();
   void kill(std::string_view why);
   void end_it();
-  void fail(Error why);
+  void fail(Error why, bool had_process);
   void bury(const ipc::ExitStatus& status);
 
   const WorkerConfig& config_;
   const telemetry::Log& log_;
-  std::optional<Error> failure_;   // why there is no server
+  std::optional<Error> failure_;  // why there is no server
+  bool failure_had_process_ = false;
   bool failure_was_told_ = false;  // another try may follow
   bool is_awaited_ = false;        // somebody will be told
 

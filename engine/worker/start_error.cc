@@ -99,7 +99,9 @@ Error restarts_exhausted(std::uint32_t deaths, std::chrono::milliseconds window,
       .retry_after = window,
       .worker = last.worker,
       .exception_type = last.exception_type,
-      .traceback = last.traceback};
+      .traceback = last.traceback,
+      .provider = last.provider,
+      .cause = last.cause.empty() ? last.message : last.cause};
 }
 
 Error version_mismatch(std::string_view who, std::string_view python, wire::Protocol theirs) {

@@ -316,7 +316,8 @@ void Supervisor::spawn(std::uint32_t slot) {
       place.start_at = Clock::now();
       return;
     }
-    report_start_failure(slot, spawned.error(), /*had_process=*/false);
+    const bool had_process = fork_server_ && fork_server_->has_told_of_death();
+    report_start_failure(slot, spawned.error(), had_process);
     return;
   }
   if (place.started_before) metrics_.worker_restarts.add(1);

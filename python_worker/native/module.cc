@@ -44,6 +44,10 @@ std::unique_ptr<ipc::WorkerChannel> attach_channel(std::optional<std::int64_t> s
   return value_or_throw(attach(spin_limit));
 }
 
+void keep_private_or_throw() {
+  if (const auto kept = keep_private(); !kept) throw std::runtime_error(kept.error().what);
+}
+
 Hello hello(ipc::WorkerChannel& channel) {
   const GilRelease no_gil;
   return value_or_throw(receive_hello(channel));
@@ -180,6 +184,9 @@ PYBIND11_MODULE(_native, module) {
   module.def("running_session", &RunningSession::current,
              "The session whose command this thread runs, or None.");
 
+  module.def("keep_private", &keep_private_or_throw,
+             "Closes core dumps, /proc and ptrace of this process, and of all that it forks, to "
+             "others of the same user. RuntimeError: the system refuses.");
   module.def("protocol_version", &protocol_version,
              "The protocol that this package speaks with an engine.");
 

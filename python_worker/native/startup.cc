@@ -27,13 +27,18 @@ void send(ipc::WorkerChannel& channel, wire::MessageType type,
 
 }  // namespace
 
+ipc::Result<void> keep_private() {
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    return ipc::system_fault("cannot keep this process out of core dumps", errno);
+  }
+  return {};
+}
+
 ipc::Result<std::unique_ptr<ipc::WorkerChannel>> attach(
     std::optional<std::chrono::nanoseconds> spin_limit) {
   auto channel = ipc::WorkerChannel::attach();
   if (!channel) return channel;
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return ipc::system_fault("cannot keep this process out of core dumps", errno);
-  }
+  if (const auto kept = keep_private(); !kept) return tl::unexpected(kept.error());
   if (const auto started = (*channel)->start_lifeline(); !started) {
     return tl::unexpected(started.error());
   }

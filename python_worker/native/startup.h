@@ -24,8 +24,12 @@ struct Hello {
 // What this extension speaks with the engine.
 [[nodiscard]] std::uint32_t protocol_version() noexcept;
 
-// Attaches to the inherited descriptors, makes the process unreadable to others of the same user
-// (its memory will hold keys) and starts the lifeline. `spin_limit`: the channel's own if unset.
+// Closes core dumps, /proc and ptrace of this process, and of all that it forks, to others of the
+// same user: its memory will hold settings and keys. Errors: kSystem.
+[[nodiscard]] ipc::Result<void> keep_private();
+
+// Attaches to the inherited descriptors, keeps the process private and starts the lifeline.
+// `spin_limit`: the channel's own if unset.
 [[nodiscard]] ipc::Result<std::unique_ptr<ipc::WorkerChannel>> attach(
     std::optional<std::chrono::nanoseconds> spin_limit);
 

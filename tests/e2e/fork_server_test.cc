@@ -279,6 +279,9 @@ TEST(ForkServerTest, ReplacedWorkersLeaveNoDescriptor) {
   const auto engine = test::start_pool(fork_config(1));
   ASSERT_NE(engine, nullptr);
   const int server = number_of(*engine, "parent");
+  if (::access(("/proc/" + std::to_string(server) + "/fd").c_str(), R_OK) != 0) {
+    GTEST_SKIP() << "the server is closed to its own user: only root sees its descriptors";
+  }
   replace_worker(*engine);
   const std::size_t here = open_descriptors(::getpid());
   const std::size_t there = open_descriptors(server);

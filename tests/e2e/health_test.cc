@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -63,6 +64,9 @@ class Changing(Adapter):
     def pid(self, session: Session, /) -> int:
         return os.getpid()
 
+    def parent(self, session: Session, /) -> int:
+        return os.getppid()
+
     def fail(self, session: Session, /) -> None:
         raise ValueError("no")
 
@@ -75,6 +79,9 @@ import os
 
 print("the licence has run out", flush=True)
 os._exit(9)
+)";
+constexpr std::string_view kRaising = R"(
+raise RuntimeError("the licence has run out")
 )";
 
 // What observers were told.
@@ -237,20 +244,50 @@ TEST_F(HealthTest, AWorkerIsReadyWhenItsLoopAnswers) {
   EXPECT_EQ(test::code_of(call("pid")), "ok");
 }
 
-TEST_F(HealthTest, WorkersThatDieAsTheyStartEndCallsWithTheirLastWordsUntilTheyAreMended) {
+struct BrokenStart {
+  StartMethod method = StartMethod::kSpawn;
+  std::string_view module = {};  // what the adapter becomes
+  const char* name = "";
+};
+
+void PrintTo(const BrokenStart& start, std::ostream* out) { *out << start.name; }
+
+class BrokenStartTest : public HealthTest, public testing::WithParamInterface<BrokenStart> {
+ protected:
+  // So that no worker can begin; the fork server, which has imported the honest one, goes first.
+  void break_and_kill_all() {
+    const auto parent = call("parent");
+    ASSERT_TRUE(parent) << parent.error().describe();
+    write(GetParam().module);
+    if (GetParam().method == StartMethod::kForkServer) {
+      ::kill(static_cast<int>(parent->value.as_int64()), SIGKILL);
+    }
+    for (const WorkerHealth& worker : engine_->health().workers) ::kill(worker.pid, SIGKILL);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    , BrokenStartTest,
+    testing::Values(BrokenStart{StartMethod::kSpawn, kBroken, "spawned_exits"},
+                    BrokenStart{StartMethod::kForkServer, kBroken, "forked_exits"},
+                    BrokenStart{StartMethod::kForkServer, kRaising, "forked_raises"}),
+    [](const auto& start) { return std::string(start.param.name); });
+
+TEST_P(BrokenStartTest, CallsEndWithTheLastWordsUntilItIsMended) {
   ASSERT_NO_FATAL_FAILURE(start(2, [this](Config& config) {
     log_.capture(config, LogLevel::kError);
+    config.worker.start_method = GetParam().method;
     config.worker.max_restarts = 2;
     config.worker.restart_window = std::chrono::minutes(10);
   }));
-  write(kBroken);
-  for (const WorkerHealth& worker : engine_->health().workers) ::kill(worker.pid, SIGKILL);
+  ASSERT_NO_FATAL_FAILURE(break_and_kill_all());
   const auto refused = call("pid");
   ASSERT_FALSE(refused);
   const Error& error = refused.error();
   EXPECT_EQ(error.code, "restarts_exhausted");
   EXPECT_EQ(error.category, ErrorCategory::kInitialization);
   EXPECT_THAT(error.message, AllOf(HasSubstr("the licence has run out"), HasSubstr("resize")));
+  EXPECT_THAT(error.cause, HasSubstr("the licence has run out"));
   EXPECT_TRUE(error.retry_after);
   EXPECT_EQ(test::code_of(call("pid")), "restarts_exhausted") << "at once, from then on";
 
@@ -276,13 +313,13 @@ TEST_F(HealthTest, WorkersThatDieAsTheyStartEndCallsWithTheirLastWordsUntilTheyA
 }
 
 // One each window, which has no end as long as it fails.
-TEST_F(HealthTest, WorkersThatAreMendedAreStartedAgainWithoutAnybody) {
+TEST_P(BrokenStartTest, WorkersThatAreMendedAreStartedAgainWithoutAnybody) {
   ASSERT_NO_FATAL_FAILURE(start(1, [](Config& config) {
+    config.worker.start_method = GetParam().method;
     config.worker.max_restarts = 1;
     config.worker.restart_window = milliseconds(100);
   }));
-  write(kBroken);
-  kill_first();
+  ASSERT_NO_FATAL_FAILURE(break_and_kill_all());
   ASSERT_EQ(test::code_of(call("pid")), "restarts_exhausted");
   write(kHonest);
   ASSERT_TRUE(engine_->wait_until_ready(kPatience));

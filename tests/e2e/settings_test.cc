@@ -65,6 +65,14 @@ TEST_P(SettingsTest, AreOnNoCommandLineAndInNoEnvironment) {
   EXPECT_EQ(found->value.to_json(), "[]");
 }
 
+TEST_P(SettingsTest, AreInProcessesThatNobodyElseReads) {
+  const auto engine = test::start_pool(config("configured:Configured", {{"password", "sesame"}}));
+  ASSERT_NE(engine, nullptr);
+  const auto was_dumpable = engine->execute_anonymous("was_dumpable", {});
+  ASSERT_TRUE(was_dumpable) << was_dumpable.error().describe();
+  EXPECT_FALSE(was_dumpable->value.as_bool());
+}
+
 TEST_P(SettingsTest, AreNotLeftOpenInWorkers) {
   const auto without = test::start_pool(config("configured:Configured", {}));
   const auto with = test::start_pool(config("configured:Configured", {{"a", 1}}));

@@ -49,7 +49,10 @@ def server() -> Iterator[Server]:
 
 def descriptors_of(pid: int) -> dict[int, str]:
     folder = Path(f"/proc/{pid}/fd")
-    return {int(entry.name): os.readlink(entry) for entry in folder.iterdir()}
+    try:
+        return {int(entry.name): os.readlink(entry) for entry in folder.iterdir()}
+    except PermissionError:
+        pytest.skip("the server is closed to its own user: only root sees its descriptors")
 
 
 def test_it_keeps_the_numbers_of_a_channel_free(server: Server) -> None:

@@ -58,6 +58,10 @@ def fork_ended(epoch: int, signalled: bool, code: int, /) -> bytes:
 def rename_process(arguments: list[str], /) -> None:
     """Makes these the arguments that others see of this process, as far as there is room."""
 
+def keep_private() -> None:
+    """Closes core dumps, /proc and ptrace of this process, and of all that it forks, to others of
+    the same user. RuntimeError: the system refuses."""
+
 def protocol_version() -> int:
     """The protocol that this package speaks with an engine."""
 

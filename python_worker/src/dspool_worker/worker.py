@@ -13,7 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from dspool_worker import command_log
-from dspool_worker._native import Channel, Hello, RequestLoop, decode, protocol_version
+from dspool_worker._native import (
+    Channel,
+    Hello,
+    RequestLoop,
+    decode,
+    keep_private,
+    protocol_version,
+)
 from dspool_worker.adapter import AdapterError
 from dspool_worker.errors import (
     ErrorReport,
@@ -61,6 +68,8 @@ def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def prepare_process() -> None:
+    """To be called before anything secret is read, which the adapter's settings may be."""
+    keep_private()
     # A worker that is stuck is killed with SIGABRT, and says then where its threads are.
     faulthandler.enable(all_threads=True)
     # A terminal's Ctrl-C is the engine's to handle; it drains its workers.

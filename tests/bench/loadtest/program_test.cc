@@ -16,6 +16,7 @@
 namespace dspool::loadtest {
 namespace {
 
+using testing::ContainsRegex;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -109,12 +110,19 @@ TEST_F(ProgramTest, RefusesWhatIsMoreThanThePoolCanDoAndProvesTheRest) {
   EXPECT_THAT(ran.out, HasSubstr("\"lost\":0"));
 }
 
+// On a machine that is busy with other things meanwhile, it may take them longer.
 TEST_F(ProgramTest, RecoversAfterHalfOfTheWorkersDied) {
-  const Ran ran =
-      run("dspool loadtest --command sleep --workers 2 --kill-half-at 1.5 --duration 6 --json");
-  EXPECT_EQ(ran.status, 0) << ran.err;
-  EXPECT_THAT(ran.out, Not(HasSubstr("\"killed_at_once\":0")));
-  EXPECT_THAT(ran.out, HasSubstr("\"recovery_ms\":"));
+  const auto recovered = ContainsRegex("\"recovery_ms\":[0-9]");  // null: it has not
+  Ran ran;
+  for (const char* const seconds : {"6", "12", "24"}) {
+    ran =
+        run(std::string("dspool loadtest --command sleep --workers 2 --kill-half-at 1.5 --json ") +
+            "--duration " + seconds);
+    ASSERT_EQ(ran.status, 0) << ran.err;
+    EXPECT_THAT(ran.out, Not(HasSubstr("\"killed_at_once\":0")));
+    if (testing::Matches(recovered)(ran.out)) break;
+  }
+  EXPECT_THAT(ran.out, recovered);
 }
 
 TEST_F(ProgramTest, SaysSoWhereNothingWentWrongThatShould) {
