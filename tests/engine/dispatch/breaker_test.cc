@@ -199,6 +199,7 @@ TEST_F(BreakerTest, WhatIsTriedAgainStopsWhenItOpens) {
 
 TEST_F(BreakerTest, WhatWaitsWhileItOpensAsksAgain) {
   std::vector<SteppedCall*> waiting;
+  waiting.reserve(6);
   SteppedCall& first = pool_.call("busy");
   SteppedCall& second = pool_.call("busy too");
   for (int i = 0; i < 6; ++i) waiting.push_back(&pool_.call(i % 2 == 0 ? "busy" : new_session()));
