@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "engine/dispatch/waiting_list.h"
 #include "ipc/state_segment.h"
 #include "tests/engine/dispatch/stepped_pool.h"
 
@@ -120,6 +121,25 @@ TEST_P(HintTest, NobodyExpectsAWorkerWhileOthersWaitForAny) {
   EXPECT_EQ(call.request_id, 0U);
   pool_.answer(busy, 1, kLongCommand);
   EXPECT_EQ(call.worker, home);
+}
+
+// Two sessions take turns where they are warm, and one of them always waits there.
+TEST_P(HintTest, NobodyIsOvertakenForEver) {
+  const std::uint32_t home = run("a");
+  occupy(1 - home);
+  ASSERT_EQ(run("b"), home);
+  SteppedCall* running = &pool_.call("a");
+  const SteppedCall& cold = pool_.call("cold");
+  SteppedCall* next = &pool_.call("b");
+  std::uint32_t overtook = 0;
+  for (; overtook < 1'000; ++overtook) {
+    pool_.answer(*running, 1, kLongCommand);
+    if (cold.request_id != 0) break;
+    running = next;
+    next = &pool_.call(overtook % 2 == 0 ? "a" : "b");
+  }
+  EXPECT_GT(overtook, 0U);
+  EXPECT_LT(overtook, WaitingList::kOldestEvery);
 }
 
 TEST_P(HintTest, ADeadWorkerIsExpectedByNobody) {
