@@ -143,8 +143,8 @@ def _is_timeout(value: object) -> TypeGuard[float]:
     return math.isfinite(value) and value > 0
 
 
-# Whoever holds the language model keeps its entry: here, keys of replaced ones do not stay. LiteLLM,
-# where it is used, keeps its own clients, with their keys, for an hour.
+# Whoever holds the language model keeps its entry: here, keys of replaced ones do not stay.
+# LiteLLM, where it is used, keeps its own clients, with their keys, for an hour.
 _live: "weakref.WeakKeyDictionary[LanguageModel, dspy.LM]" = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
