@@ -163,7 +163,9 @@ void Metrics::visit(Visitor&& visitor) const {
   show({"dspool_attempts_in_flight", "Attempts that a worker has"}, in_flight);
 
   show({"dspool_response_time_seconds", "From a call's arrival to its end"}, response_time);
-  show({"dspool_queue_time_seconds", "From a call's arrival to its first attempt, or its end without any"}, queue_time);
+  show({"dspool_queue_time_seconds",
+        "From a call's arrival to its first attempt, or its end without any"},
+       queue_time);
   show({"dspool_hydration_time_seconds", "How long a worker took for fields that it had not"},
        hydration_time);
   show({"dspool_service_time_seconds", "How long a command ran, as its worker measured it"},

@@ -74,7 +74,7 @@ struct Stats {
   std::uint64_t store_retries = 0;  // ends of sessions that had to be written again
   double response_time_p50_ms = 0;
   double response_time_p99_ms = 0;
-  double queue_time_p50_ms = 0;  // from a call's arrival to its first attempt, or its end without any
+  double queue_time_p50_ms = 0;  // from a call's arrival to its first attempt, or its end
   double queue_time_p99_ms = 0;
   double service_time_ms = 0;            // of late
   double miss_cost_ms = 0;               // likewise: what a worker takes for fields that it has not
