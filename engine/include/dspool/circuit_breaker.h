@@ -2,9 +2,9 @@
 // that has failed, named as the provider is ("openai").
 //
 // A breaker that is closed lets calls through. Too many failures open it: calls that would need
-// what fails are refused at once, with resource_error / "circuit_open" and `retry_after`. After
-// `timeout` it is half-open and lets a few through: enough successes close it, a failure opens it
-// again.
+// what fails are refused with resource_error / "circuit_open" and `retry_after`, at once, or where
+// they waited meanwhile, before they begin. After `timeout` it is half-open and lets a few through:
+// enough successes close it, a failure opens it again.
 //
 // Failures of the pool are deaths of workers (several at once are one), calls whose deadline passes
 // while a worker executes them, and calls that wait in vain for any worker to be ready; not

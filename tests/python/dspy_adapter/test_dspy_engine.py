@@ -1,4 +1,5 @@
-"""DSPy's own engine, handed to it: it must serve and tell the same as DSPy alone."""
+"""DSPy's own engine, handed to it: what it is told to be able to do, what it counts, and whom it
+leaves to DSPy."""
 
 import copy
 from collections.abc import Iterator
