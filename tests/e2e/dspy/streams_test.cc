@@ -50,12 +50,16 @@ TEST_F(DspyStreamTest, AListenerHearsTheAnswerAsItComes) {
 }
 
 // Its caller has heard enough: what it throws cancels the call, and nothing of it is remembered.
+// The answer has more words than chunks may wait for a listener: it cannot end before.
 TEST_F(DspyStreamTest, AListenerThatGoesAwayEndsTheAnswer) {
   ASSERT_NO_FATAL_FAILURE(start(config(1, 1)));
+  std::string words = "[[ ## answer ## ]]\n";
+  for (int i = 0; i < 500; ++i) words.append("because ");
+  requests_.on_each([words](std::string_view) { return offline_lm::Words{words}; });
   CallOptions options{.timeout = std::chrono::minutes(2)};
   options.on_chunk = [](const Chunk&) { throw std::runtime_error("enough"); };
   const auto answer = engine_->execute_in_session("s", "predict", {{"question", "Why?"}}, options);
-  EXPECT_FALSE(answer);
+  EXPECT_EQ(test::code_of(answer), "cancelled");
   call("s", "predict", {{"question", "And why is that?"}});
   const std::vector<Value> prompts = take_prompts();
   ASSERT_FALSE(prompts.empty());
