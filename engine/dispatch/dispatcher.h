@@ -207,6 +207,10 @@ class Dispatcher {
   // ---- what it is like now ----
   [[nodiscard]] std::uint32_t waiting_calls() const noexcept { return waiting_calls_; }
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+  // Of those that wait for any worker, who does so for longest; null: none does.
+  [[nodiscard]] const session::Session* oldest_waiting() const noexcept {
+    return waiting_.oldest();
+  }
   [[nodiscard]] std::uint32_t waiting_sessions() const noexcept {
     return static_cast<std::uint32_t>(waiting_.size());
   }

@@ -32,6 +32,10 @@ class WaitingList {
   // Of those that any worker may take.
   [[nodiscard]] bool empty() const noexcept { return anywhere_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return anywhere_.size(); }
+  // Null: none waits for any.
+  [[nodiscard]] const session::Session* oldest() const noexcept {
+    return empty() ? nullptr : &anywhere_.front();
+  }
   void push_back(session::Session& session) noexcept;
   void push_front(session::Session& session) noexcept;
   // Takes out the session that this worker, in this epoch, should run next. REQUIRES: !empty().

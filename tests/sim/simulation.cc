@@ -40,7 +40,7 @@ CircuitBreakerConfig breaker(const Options& options) {
 
 dispatch::Limits limits(const Options& options) {
   return {.max_in_flight = options.max_in_flight,
-          .pipeline = 8,
+          .pipeline = options.pipeline,
           .session_queue = 64,
           .queue = 200 * options.rush,
           .checkout_timeout = milliseconds(options.rush > 1 ? 1'000 : 150),

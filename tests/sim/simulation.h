@@ -40,11 +40,13 @@ struct Options {
   std::uint32_t workers = 3;
   std::uint32_t sessions = 20;
   std::uint32_t calls = 400;
+  std::uint32_t pipeline = 8;
   std::uint32_t max_in_flight = 1;
   Affinity affinity = Affinity::kHint;
   std::uint32_t rush = 1;  // calls come so many times as often
   double zipf = 0.6;       // exponent of the sessions' popularity; not 1
   std::chrono::milliseconds ttl{0};
+  double deaths = 1;      // workers die and hang so many times as often
   double poison = 0;      // this part of the commands ends the worker that runs it
   bool durable = false;   // there is a durable store, and half of the sessions are `local`
   bool restless = false;  // the fleet changes all the time, and sessions are moved
@@ -70,7 +72,8 @@ class Simulation final : private dispatch::Transport,
                   again = 0, skipped = 0, expired = 0, unknown = 0, evicted = 0, loaded = 0,
                   read = 0, retried = 0, warm = 0, stolen = 0, shed = 0, recalled = 0, in_doubt = 0,
                   moved = 0, left = 0, repeated = 0, over_budget = 0, broken = 0, killed = 0,
-                  quarantined_calls = 0, quarantined_sessions = 0;
+                  quarantined_calls = 0, quarantined_sessions = 0,
+                  overtaken = 0;  // the oldest one, at most
   };
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
@@ -107,6 +110,12 @@ class Simulation final : private dispatch::Transport,
   struct Place {
     bool wanted = false;
     std::uint64_t starts = 0;
+  };
+  // Who waits for longest, and how many turns have gone to others meanwhile.
+  struct Overtaken {
+    std::uint64_t call = 0;
+    std::uint32_t times = 0;
+    std::uint32_t limit = 0;
   };
   struct Event {
     TimePoint at;
@@ -156,6 +165,7 @@ class Simulation final : private dispatch::Transport,
   void stop();
   void answer(std::uint32_t worker, std::uint64_t request_id, dispatch::Outcome& outcome);
   [[nodiscard]] bool all_are_idle() const;
+  void note_turn();
   void check_recalls(std::vector<std::string>& wrong) const;
   void check_pauses(std::vector<std::string>& wrong) const;
   void check_budget(std::vector<std::string>& wrong) const;
@@ -188,6 +198,7 @@ class Simulation final : private dispatch::Transport,
   std::map<std::string, std::deque<TimePoint>> expiring_;
   std::set<std::uint64_t> executed_;  // attempts
   std::set<std::uint64_t> killers_;   // of these, such that ended their worker
+  Overtaken oldest_;
   std::vector<std::string> problems_;
   Counts counts_;
 };

@@ -44,7 +44,8 @@ void Simulation::make_ready(std::uint32_t worker) {
 }
 
 void Simulation::die_by_chance(std::uint32_t worker) {
-  after(some_time(kMeanBetweenDeaths * options_.workers), [this, worker] {
+  const double mean = static_cast<double>(kMeanBetweenDeaths.count()) * options_.workers;
+  after(some_time(nanoseconds(static_cast<std::int64_t>(mean / options_.deaths))), [this, worker] {
     die(worker);
     if (unfinished_ != 0) die_by_chance(worker);
   });
@@ -130,7 +131,8 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
   }
   const bool idle = w.ring.empty() && w.running == 0;
   const session::Session* const alone = dispatcher_.worker(worker).kept_for;
-  if (!idle && !request.session.empty() && alone != nullptr && alone->id() == request.session) {
+  const bool is_alone = alone != nullptr && alone->id() == request.session;
+  if (!idle && !request.session.empty() && is_alone) {
     problems_.push_back(fmt::format("{} is to be alone, and is not", request.session));
   }
   if (w.ring.size() >= kRingRoom || (!idle && chance() < 0.01)) {
@@ -150,8 +152,36 @@ Sent Simulation::send(std::uint32_t worker, const dispatch::Request& request) {
                     .hydrated = request.hydrate,
                     .value = request.hydrate ? value_of(*request.state) : 0,
                     .deadline = request.deadline});
+  if (!is_alone && !w.asking.contains(request.request_id)) note_turn();
   begin_next(worker);
   return Sent::kSent;
+}
+
+// Others are preferred to the oldest for being warm 63 times at most. Whoever had waited for one
+// worker before keeps its place there, and so does one that a full ring has sent back.
+void Simulation::note_turn() {
+  const session::Session* const session = dispatcher_.oldest_waiting();
+  if (session == nullptr || options_.affinity == Affinity::kPinned) {
+    oldest_ = {};
+    return;
+  }
+  const auto& call = static_cast<const Call&>(session->queue.front());
+  if (call.id != oldest_.call) {
+    const auto expecting = std::ranges::count_if(calls_, [](const auto& other) {
+      return !other->ended && other->session->phase == session::Phase::kWaiting &&
+             other->session->expects != session::kNoWorker &&
+             &other->session->queue.front() == other.get();
+    });
+    const std::uint32_t turns =
+        options_.affinity == Affinity::kHint ? dispatch::WaitingList::kOldestEvery : 1;
+    oldest_ = {.call = call.id, .limit = turns + static_cast<std::uint32_t>(expecting)};
+    return;
+  }
+  ++oldest_.times;
+  counts_.overtaken = std::max<std::uint64_t>(counts_.overtaken, oldest_.times);
+  if (oldest_.times == oldest_.limit + 1) {
+    problems_.push_back(fmt::format("call {} was overtaken {} times", oldest_.call, oldest_.times));
+  }
 }
 
 void Simulation::begin_next(std::uint32_t worker) {
@@ -166,7 +196,7 @@ void Simulation::begin_next(std::uint32_t worker) {
     ++counts_.skipped;
     return skip(worker, received, OutcomeStatus::kCancelled);
   }
-  if (chance() < 0.005) return;  // hangs until it is killed
+  if (chance() < 0.005 * options_.deaths) return;  // hangs until it is killed
   // Sometimes so short that the pipeline opens.
   const nanoseconds service = some_time(chance() < 0.5 ? kMeanService : kMeanService / 50);
   after(service, [this, worker, epoch = w.epoch, received] { finish(worker, epoch, received); });
