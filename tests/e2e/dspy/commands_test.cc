@@ -177,5 +177,18 @@ TEST_F(DspyCommandTest, ADeploymentsProgramsAreFoundAnonymouslyOnEveryWorker) {
   }
 }
 
+TEST_F(DspyCommandTest, WhoHasNoModelIsToldHowToSetOne) {
+  EXPECT_EQ(refused("s", "set_lm", {{"model", "nobody-knows-this"}}), "invalid_language_model");
+  turn("s", "predict", {{"question", "Why?"}});
+  engine_.reset();
+  engine_ = test::start_pool(config(2, 1));
+  ASSERT_NE(engine_, nullptr);
+  const auto answer = engine_->execute_in_session("s", "predict", {{"question", "Why?"}}, options_);
+  ASSERT_EQ(code_of(answer), "no_language_model");
+  EXPECT_THAT(answer.error().describe(), HasSubstr("set_lm"));
+  turn("s", "set_lm", model_args("openai/own"));
+  turn("s", "predict", {{"question", "Why?"}});
+}
+
 }  // namespace
 }  // namespace dspool
