@@ -27,6 +27,7 @@ LONGEST_END = 180  # seconds that the driver may take beyond its run
 MOST_TRIES = 4  # for a bug to show, each twice as long as the one before
 # Among others: nothing, more than there is, and what leaves nobody to work.
 TOO_MUCH = frozenset({"none", "overload", "hot_session", "import_error", "file_limit", "sigterm"})
+AS_DEPLOYED = ["--forks", "--breaks", "--max-in-flight", "4", "--callers", "12"]
 
 
 @dataclass
@@ -90,6 +91,8 @@ def _fault_trials(driver: Path, chosen: list[str] | None, common: list[str]) -> 
     trials.append(Trial("mixed", mixed))
     if "--durable" not in common:
         trials.append(Trial("mixed_durable", [*mixed, "--durable"]))
+    if "--forks" not in common:
+        trials.append(Trial("mixed_as_deployed", [*mixed, *AS_DEPLOYED]))
     return trials
 
 
@@ -130,10 +133,16 @@ def main() -> int:
     parser.add_argument("--bug", choices=sorted(BUGS), help="must be rejected, by its rule")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--durable", action="store_true", help="with a durable store")
+    parser.add_argument(
+        "--as-deployed",
+        action="store_true",
+        help="workers are forked and have threads, and there is a circuit breaker",
+    )
     options = parser.parse_args()
     into = Path(tempfile.mkdtemp(prefix="chaos-"))
     common = [] if options.seed is None else ["--seed", str(options.seed)]
     common += ["--durable"] if options.durable else []
+    common += AS_DEPLOYED if options.as_deployed else []
     if options.bug:
         failed = _run_bug(options.bug, options.driver, options.seconds, into, common)
     else:

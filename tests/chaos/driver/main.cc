@@ -39,6 +39,10 @@ int main(int argument_count, char** arguments) {
   app.add_option("--patience", patience, "seconds to wait for what must come to pass by itself");
   app.add_option("--seed", terms.seed, "repeats what is drawn, though not when it happens");
   app.add_option("--workers", terms.pool_size, "the pool's size")->check(CLI::Range(1, 64));
+  app.add_option("--max-in-flight", terms.max_in_flight, "calls that a worker runs at once")
+      ->check(CLI::Range(1, 64));
+  app.add_flag("--forks", terms.forks, "workers are forked instead of spawned");
+  app.add_flag("--breaks", terms.breaks, "with a circuit breaker");
   app.add_option("--callers", terms.callers, "threads that call")->check(CLI::Range(1, 1000));
   app.add_option("--sessions", terms.sessions, "that they use")->check(CLI::Range(1, 100000));
   app.add_flag("--durable", terms.durable, "with a durable store, and sessions that use it");

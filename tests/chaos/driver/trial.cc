@@ -28,6 +28,7 @@ constexpr std::int64_t kBoundMs = 100;
 #endif
 
 constexpr milliseconds kSlice{10};
+constexpr milliseconds kBreakerTimeout{100};
 constexpr int kSoakPace = 5;  // faults of a soak strike so many times less often, or all lie dead
 constexpr std::size_t kHistoryEvents = std::size_t{1} << 22;
 
@@ -132,9 +133,12 @@ class Trial {
     config.log_level = LogLevel::kInfo;
     config.log_sink = [this](LogLevel, std::string_view line) { log_.write(std::string(line)); };
     config.worker.adapter = "ledger:Ledger";
+    config.worker.max_in_flight = terms_.max_in_flight;
+    if (terms_.forks) config.worker.start_method = StartMethod::kForkServer;
     // What kills workers and fails calls here goes on, and so does the pool.
     config.worker.max_restarts = 0;
-    config.circuit_breaker.enabled = false;
+    config.circuit_breaker.enabled = terms_.breaks;
+    config.circuit_breaker.timeout = kBreakerTimeout;
     config.worker.python = python();
     config.worker.python_path = {DSPOOL_CHAOS_ADAPTERS};
     config.worker.ring_bytes = WorkerConfig::kLeastRingBytes;

@@ -17,6 +17,9 @@ struct TrialTerms {
   std::chrono::milliseconds duration{2'000};
   std::chrono::milliseconds patience{20'000};  // for what must come to pass by itself
   std::uint32_t pool_size = 2;
+  std::uint32_t max_in_flight = 1;  // of each worker
+  bool forks = false;               // workers are forked instead of spawned
+  bool breaks = false;              // the circuit breaker is on, and is soon tried again
   std::uint32_t callers = 4;
   std::uint32_t sessions = 12;
   std::filesystem::path directory;  // for the evidence; is there, and empty
