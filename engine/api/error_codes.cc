@@ -152,6 +152,11 @@ std::span<const ErrorCode> error_codes() noexcept {
        "Ask again later; the session stays where it is."},
       {kResourceError, "worker_not_ready", "The worker is starting or leaving.",
        "Wait until it is ready, or name another."},
+      {kHealthCheck, "worker_stuck",
+       "A worker was replaced while it executed the call, because another one beside it did not "
+       "end when it was cancelled.",
+       "Repeat the call, or allow that by max_retries; see in the log where the other one is "
+       "stuck, and have it look at the session's deadline."},
       {kSession, "call_quarantined",
        "The call's worker ended while it was all that ran there, and so had one before.",
        "See in the log what the workers said; mend the command or its arguments."},

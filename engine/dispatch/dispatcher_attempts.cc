@@ -424,10 +424,11 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
   wheel_.disarm(slot.ring_watch);
   slot.close_recalled();
   // It was asked to end, or given up for the sake of another call: nobody in it has killed it.
-  const bool was_killed = slot.is_retired || slot.stuck_since != TimePoint{} || stopping_;
+  const bool was_stuck = slot.stuck_since != TimePoint{};
+  const bool was_killed = slot.is_retired || was_stuck || stopping_;
   const bool blames = !was_killed && slot.in_flight() != 0;
   const std::uint64_t begun = blames ? ports_.transport.begun(worker) : 0;
-  slot.is_excused = slot.stuck_since != TimePoint{};
+  slot.is_excused = was_stuck;
   slot.for_each_in_flight([&](Attempt& attempt) {
     wheel_.disarm(attempt.grace);
     const session::SessionRef session = attempt.session;
@@ -441,6 +442,7 @@ void Dispatcher::worker_lost(std::uint32_t worker, Loss loss, std::string_view h
     if (call != nullptr) {
       Error error = verdict                    ? *verdict
                     : loss == Loss::kViolation ? errors::channel_violation(names_[worker], how)
+                    : was_stuck                ? errors::worker_stuck(names_[worker], how)
                                                : errors::worker_lost(names_[worker], how);
       if (is_to_count && note_pool_failure(*call, error.message, now)) {
         counted_death_ = now;

@@ -400,6 +400,18 @@ Error worker_lost(std::string_view worker, std::string_view how) {
           .cause = std::string(how)};
 }
 
+Error worker_stuck(std::string_view worker, std::string_view how) {
+  return {.category = ErrorCategory::kHealthCheck,
+          .code = "worker_stuck",
+          .message = fmt::format("{} was replaced, because a call beside this one went on after it "
+                                 "was cancelled; this one changed nothing: repeat it, or allow "
+                                 "that by max_retries",
+                                 worker),
+          .retryable = true,
+          .worker = std::string(worker),
+          .cause = std::string(how)};
+}
+
 Error call_quarantined(std::string_view worker, std::string_view how) {
   return {
       .category = ErrorCategory::kSession,

@@ -65,6 +65,8 @@ Error invalid_pool_size(std::uint32_t asked);
 Error unfinished(std::string_view what, Milliseconds patience);
 Error would_deadlock();
 Error worker_lost(std::string_view worker, std::string_view how);
+// It was given up for another attempt's sake.
+Error worker_stuck(std::string_view worker, std::string_view how);
 // `how` the last worker of the call ended.
 Error call_quarantined(std::string_view worker, std::string_view how);
 Error key_quarantined(std::string_view key);

@@ -348,6 +348,18 @@ TEST_F(IsolationTest, AnAnonymousCallIsQuarantinedByItself) {
   EXPECT_NE(ask("", "kill").request_id, 0U) << "nothing is known of it";
 }
 
+TEST_F(IsolationTest, WhoseWorkerIsKilledForAnothersSakeIsToldSo) {
+  SteppedCall& stuck = ask("stuck");
+  SteppedCall& one = ask("one", "command", 0);
+  pool_.let_begin(kLone, 4);
+  pool_.dispatcher().cancel(stuck, pool_.now());
+  pool_.advance(2 * Limits{}.cancel_grace + std::chrono::seconds(11));
+  ASSERT_THAT(pool_.killed(), ElementsAre(kLone));
+  pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
+  EXPECT_EQ(one.code(), "worker_stuck");
+  EXPECT_EQ(stuck.code(), "cancelled");
+}
+
 TEST_F(IsolationTest, ADeathThatACallAloneExplainsIsExcused) {
   ask("one", "kill");
   pool_.dispatcher().worker_lost(kLone, Loss::kDeath, "killed", pool_.now());
