@@ -41,6 +41,31 @@ def test_a_model_is_told_to_be_able_to_do_what_it_can(model: str) -> None:
     assert ours.supported_params == alone.supported_params
 
 
+def test_the_provider_is_asked_as_by_dspy_alone(
+    server: LmServer, language_model: LanguageModel
+) -> None:
+    def ask(lm: dspy.LM) -> list[bytes]:
+        server.bodies.clear()
+        with dspy.context(lm=lm):
+            dspy.Predict("question, n: int -> answer")(question="Why?", n=1)
+            dspy.ChainOfThought("question -> answer", max_tokens=50)(question="Wöhin?")
+            lm("why", temperature=0.1, n=2)
+        return list(server.bodies)
+
+    ours = live_lm(language_model)
+    assert isinstance(ours, NativeLM)
+    alone = dspy.LM(
+        language_model.model,
+        api_base=server.url,
+        api_key=language_model.api_key,
+        temperature=language_model.temperature,
+        cache=False,
+    )
+    asked = ask(ours)
+    assert len(asked) >= 3
+    assert asked == ask(alone)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_tokens_are_counted_as_dspy_counts_them(
     model: str, monkeypatch: pytest.MonkeyPatch
