@@ -1,6 +1,7 @@
 """A call without an engine."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,5 +36,20 @@ def session_of(
     call: FakeCall, session_id: str = "s", fields: dict[str, Any] | None = None
 ) -> Session:
     session = Session(session_id, fields or {})
+    session.call = call
+    return session
+
+
+class _Hurried(Session):
+    __slots__ = ()
+
+    @property
+    def deadline(self) -> float:
+        return time.monotonic() + 0.2
+
+
+def hurried(call: FakeCall) -> Session:
+    """A session whose call has little time left."""
+    session = _Hurried("s")
     session.call = call
     return session

@@ -3,7 +3,6 @@
 import gc
 import json
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,7 @@ from dspool_worker import CancelledError, CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy
 from dspool_worker.adapters.dspy.language_models import live_lm
 from dspool_worker.adapters.dspy.model_errors import typed_error
-from fake_call import FakeCall, session_of
+from fake_call import FakeCall, hurried, session_of
 from lm_server import LmServer
 
 Refusal = Callable[..., CommandError]
@@ -137,24 +136,12 @@ def test_an_unreachable_model_is_worth_another_try(adapter: Dspy, refusal: Refus
     assert raised.retryable
 
 
-class Hurried(Session):
-    """A session whose call has little time left."""
-
-    __slots__ = ()
-
-    @property
-    def deadline(self) -> float:
-        return time.monotonic() + 0.1
-
-
 def test_what_is_left_of_the_call_is_the_models_time(
     adapter: Dspy, call: FakeCall, server: LmServer, refusal: Refusal
 ) -> None:
     late = threading.Event()
     server.arrived = late.wait
-    session = Hurried("s")
-    session.call = call
-    raised = refusal(adapter.predict, session, question="why")
+    raised = refusal(adapter.predict, hurried(call), question="why")
     late.set()
     assert (raised.code, raised.category, raised.retryable) == ("model_timeout", "timeout", True)
 

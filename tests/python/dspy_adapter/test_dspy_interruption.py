@@ -20,7 +20,7 @@ from dspool_worker import CancelledError, CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy, language_models
 from dspool_worker.adapters.dspy.running import Running
 from dspool_worker.adapters.dspy.streaming import run_streaming
-from fake_call import FakeCall, session_of
+from fake_call import FakeCall, hurried, session_of
 from lm_server import LmServer
 
 Refusal = Callable[..., CommandError]
@@ -75,22 +75,6 @@ def listener() -> Iterator[socket.socket]:
     """Takes connections, and never reads or writes."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
-
-
-class Hurried(Session):
-    """A session whose call has little time left."""
-
-    __slots__ = ()
-
-    @property
-    def deadline(self) -> float:
-        return time.monotonic() + 0.2
-
-
-def hurried(call: FakeCall) -> Session:
-    session = Hurried("s")
-    session.call = call
-    return session
 
 
 @every_way

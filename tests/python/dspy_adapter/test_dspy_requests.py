@@ -12,7 +12,7 @@ pytest.importorskip("dspy")
 from dspool_worker import CancelledError, CommandError, LanguageModel, Session
 from dspool_worker.adapters.dspy import Dspy, language_models
 from dspool_worker.adapters.dspy.running import whole_timeout_s
-from fake_call import FakeCall, session_of
+from fake_call import FakeCall, hurried, session_of
 from lm_server import LmServer
 
 Refusal = Callable[..., CommandError]
@@ -81,16 +81,6 @@ def test_no_timeout_is_longer_than_the_call_by_more_than_a_second() -> None:
     assert len({whole_timeout_s(tenths / 10) for tenths in range(6000)}) < 180
 
 
-class Hurried(Session):
-    """A session whose call has little time left."""
-
-    __slots__ = ()
-
-    @property
-    def deadline(self) -> float:
-        return time.monotonic() + 0.1
-
-
 class Patient(Session):
     """A session whose call has much time left."""
 
@@ -129,9 +119,7 @@ def test_asynchronous_requests_end_with_the_call(
 ) -> None:
     late = threading.Event()
     server.arrived = lambda: late.wait(60)
-    session = Hurried("s")
-    session.call = call
-    raised = refusal(deployment.execute_program, session, "async", {"question": "why"})
+    raised = refusal(deployment.execute_program, hurried(call), "async", {"question": "why"})
     late.set()
     assert raised.code == "model_timeout"
 
