@@ -82,6 +82,17 @@ def test_a_repeated_key_may_get_the_stored_answer() -> None:
     assert rules_broken_by(story) == set()
 
 
+def test_who_is_told_late_may_have_lived_before_the_end() -> None:
+    story = Story()
+    change = story.change(10)
+    end = story.end(15)
+    story.read(30)
+    change.returns[0] = replace(change.returns[0], time_ns=20 * MS)
+    assert rules_broken_by(story) == set()
+    story.calls.remove(end)
+    assert "lost" in rules_broken_by(story)
+
+
 def test_what_the_machine_was_late_is_allowed() -> None:
     story = told()
     call = story.calls[0]

@@ -337,7 +337,7 @@ class SessionChecker:
         if not before:
             return
         last = before[-1]
-        if not self._may_end_between(last.first_seen_ns, call.returned_ns):
+        if not self._may_end_between(last.last_asked_ns, call.returned_ns):
             yield violation(
                 "lost",
                 f"call {call.number} found session {self._session!r} empty although nothing had "
