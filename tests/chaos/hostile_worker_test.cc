@@ -123,8 +123,8 @@ class Caller {
       return;
     }
     const Error& error = answer.error();
-    EXPECT_THAT(error.code, AnyOf("channel_violation", "worker_lost", "deadline_exceeded",
-                                  "call_quarantined", "session_quarantined"))
+    EXPECT_THAT(error.code, AnyOf("channel_violation", "worker_lost", "worker_stuck",
+                                  "deadline_exceeded", "call_quarantined", "session_quarantined"))
         << error.describe();
     EXPECT_EQ(error.state_applied, StateApplied::kNo) << error.describe();
     if (error.code != "deadline_exceeded") {  // nobody promises when a busy machine is on time

@@ -43,7 +43,7 @@ class HostileClientTest : public test::DspyTest {
     EXPECT_EQ(engine_->stats().workers_lost, 0U);
   }
 
-  const std::string long_ = std::string(10'000'000, 'x');
+  const std::string long_ = std::string(std::size_t{10} << 20, 'x');
 };
 
 TEST_F(HostileClientTest, NamesNoTypeOfItsOwn) {
