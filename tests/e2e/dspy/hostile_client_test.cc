@@ -1,5 +1,5 @@
 // A client that means harm, by the engine's own interface: it is told what is wrong, nothing of it
-// is imported, asked or remembered, and its worker goes on.
+// is asked of a model or remembered, and its worker goes on.
 #include <gmock/gmock.h>
 
 #include <limits>
@@ -36,9 +36,10 @@ class HostileClientTest : public test::DspyTest {
 
   // Nothing has come of it.
   void TearDown() override {
+    if (engine_ == nullptr) return;  // it could not be started
     EXPECT_TRUE(take_prompts().empty());
     const auto fields = engine_->read_fields("s");
-    EXPECT_TRUE(!fields || fields->value.size() == 0);
+    EXPECT_TRUE(fields ? fields->value.size() == 0 : fields.error().code == "session_not_found");
     call("s", "predict", {{"question", "Are you well?"}});
     EXPECT_EQ(engine_->stats().workers_lost, 0U);
   }

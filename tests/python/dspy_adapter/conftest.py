@@ -1,5 +1,6 @@
 """What the tests of the dspy adapter share."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,15 @@ MODEL = "openai/offline"
 def server() -> Iterator[LmServer]:
     with LmServer() as running:
         yield running
+
+
+@pytest.fixture
+def late(server: LmServer) -> Iterator[threading.Event]:
+    """The model answers once this is set."""
+    event = threading.Event()
+    server.arrived = lambda: event.wait(60)
+    yield event
+    event.set()
 
 
 @pytest.fixture

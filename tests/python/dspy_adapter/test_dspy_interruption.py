@@ -62,15 +62,6 @@ def language_model(engine: str, server: LmServer) -> LanguageModel:
 
 
 @pytest.fixture
-def late(server: LmServer) -> Iterator[threading.Event]:
-    """The model answers once this is set."""
-    event = threading.Event()
-    server.arrived = lambda: event.wait(LATE_S)
-    yield event
-    event.set()
-
-
-@pytest.fixture
 def listener() -> Iterator[socket.socket]:
     """Takes connections, and never reads or writes."""
     with socket.create_server(("127.0.0.1", 0)) as listening:

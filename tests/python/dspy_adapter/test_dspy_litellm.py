@@ -70,29 +70,20 @@ def test_what_a_provider_says_is_a_typed_error(
 
 
 def test_a_cancelled_call_does_not_wait_for_it(
-    adapter: Dspy, call: FakeCall, session: Session, server: LmServer
+    adapter: Dspy, call: FakeCall, session: Session, server: LmServer, late: threading.Event
 ) -> None:
-    answers = threading.Event()
-
     def arrived() -> None:
         call.cancelled = True
-        answers.wait(60)
+        late.wait(60)
 
     server.arrived = arrived
-    try:
-        with pytest.raises(CancelledError):
-            adapter.predict(session, question="why")
-    finally:
-        answers.set()
+    with pytest.raises(CancelledError):
+        adapter.predict(session, question="why")
 
 
+@pytest.mark.usefixtures("late")
 def test_a_call_that_is_out_of_time_does_not_either(
-    adapter: Dspy, call: FakeCall, server: LmServer, refusal: Refusal
+    adapter: Dspy, call: FakeCall, refusal: Refusal
 ) -> None:
-    answers = threading.Event()
-    server.arrived = lambda: answers.wait(60)
-    try:
-        raised = refusal(adapter.predict, hurried(call), question="why")
-    finally:
-        answers.set()
+    raised = refusal(adapter.predict, hurried(call), question="why")
     assert raised.code == "model_timeout"
